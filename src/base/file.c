@@ -1,0 +1,187 @@
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/strbuf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum status open_regular(const char *path, int *fd, size_t *size, struct error *err)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return error_errno(err, "cannot open %s", path);
+    if (fstat(*fd, &st) < 0) {
+        enum status status = error_errno(err, "cannot stat %s", path);
+        close(*fd);
+        return status;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(*fd);
+        return error_set(err, STATUS_INVALID, "%s is not a regular file", path);
+    }
+    *size = (size_t)st.st_size;
+    return STATUS_OK;
+}
+
+enum status file_map(const char *path, struct file_map *map, struct error *err)
+{
+    int fd;
+    size_t size;
+    *map = (struct file_map){0};
+    enum status status = open_regular(path, &fd, &size, err);
+    if (status)
+        return status;
+    if (size) {
+        void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        if (data == MAP_FAILED)
+            status = error_errno(err, "cannot map %s (%zu bytes)", path, size);
+        else
+            *map = (struct file_map){.data = data, .size = size};
+    }
+    close(fd);
+    return status;
+}
+
+void file_unmap(struct file_map *map)
+{
+    if (map->data)
+        munmap((void *)(uintptr_t)map->data, map->size);
+    *map = (struct file_map){0};
+}
+
+static enum status read_exactly(int fd, const char *path, char *data, size_t size,
+                                struct error *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = read(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, "cannot read %s at offset %zu", path, done);
+        if (n == 0)
+            return error_set(err, STATUS_IO, "%s shrank to %zu bytes while it was read", path,
+                             done);
+        done += (size_t)n;
+    }
+    return STATUS_OK;
+}
+
+enum status file_read(const char *path, size_t limit, char **data, size_t *size,
+                      struct error *err)
+{
+    int fd;
+    *data = NULL;
+    if (!limit)
+        limit = (size_t)1 << 30;
+    enum status status = open_regular(path, &fd, size, err);
+    if (status)
+        return status;
+    if (*size > limit)
+        status = error_set(err, STATUS_LIMIT, "%s has %zu bytes, more than the %zu allowed", path,
+                           *size, limit);
+    else if (!(*data = mem_alloc(*size + 1)))
+        status = error_memory(err, path);
+    else
+        status = read_exactly(fd, path, *data, *size, err);
+    close(fd);
+    if (status) {
+        mem_free(*data);
+        *data = NULL;
+    }
+    return status;
+}
+
+static enum status write_exactly(int fd, const char *path, const char *data, size_t size,
+                                 struct error *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, "cannot write %s at offset %zu", path, done);
+        done += (size_t)n;
+    }
+    return fsync(fd) ? error_errno(err, "cannot sync %s", path) : STATUS_OK;
+}
+
+enum status file_write_atomic(const char *path, const void *data, size_t size, struct error *err)
+{
+    struct strbuf temporary = {0};
+    strbuf_printf(&temporary, "%s.XXXXXX", path);
+    if (temporary.failed)
+        return error_memory(err, path);
+    int fd = mkostemp(temporary.data, O_CLOEXEC);
+    if (fd < 0) {
+        enum status status = error_errno(err, "cannot create %s", temporary.data);
+        strbuf_free(&temporary);
+        return status;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, 0666 & ~mask);
+    enum status status = write_exactly(fd, path, data, size, err);
+    if (close(fd) && !status)
+        status = error_errno(err, "cannot close %s", path);
+    if (!status && rename(temporary.data, path))
+        status = error_errno(err, "cannot rename %s to %s", temporary.data, path);
+    if (status)
+        unlink(temporary.data);
+    strbuf_free(&temporary);
+    return status;
+}
+
+bool file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool file_is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+enum status file_make_directory(const char *path, struct error *err)
+{
+    char *copy = mem_copy_string(path);
+    if (!copy)
+        return error_memory(err, path);
+    enum status status = STATUS_OK;
+    for (char *p = copy + 1; !status && *copy; p++) {
+        char c = *p;
+        if (c && c != '/')
+            continue;
+        *p = 0;
+        if (mkdir(copy, 0777) && errno != EEXIST)
+            status = error_errno(err, "cannot create the folder %s", copy);
+        *p = c;
+        if (!c)
+            break;
+    }
+    if (!status && !file_is_directory(path))
+        status = error_set(err, STATUS_IO, "%s is there, but is not a folder", path);
+    mem_free(copy);
+    return status;
+}
+
+char *file_join(const char *folder, const char *name)
+{
+    struct strbuf buf = {0};
+    size_t n = strlen(folder);
+    strbuf_printf(&buf, "%s%s%s", folder, n && folder[n - 1] != '/' ? "/" : "", name);
+    return strbuf_take(&buf);
+}
+
+const char *file_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

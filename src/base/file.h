@@ -1,0 +1,36 @@
+/* Files: read-only mappings, whole-file reads, atomic writes, paths. */
+#ifndef TANDEM_BASE_FILE_H
+#define TANDEM_BASE_FILE_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A file mapped read-only. data is NULL for an empty file. */
+struct file_map {
+    const uint8_t *data;
+    size_t size;
+};
+enum status file_map(const char *path, struct file_map *map, struct error *err);
+void file_unmap(struct file_map *map);
+
+/* The whole file in memory with a NUL byte behind it, at most `limit` bytes (0: 1 GiB).
+ * *data is freed by the caller with mem_free. */
+enum status file_read(const char *path, size_t limit, char **data, size_t *size,
+                      struct error *err);
+/* Writes to a temporary file beside `path`, syncs it, and renames it over `path`: afterwards
+ * either the old file or the whole new one is there. */
+enum status file_write_atomic(const char *path, const void *data, size_t size, struct error *err);
+
+bool file_exists(const char *path);
+bool file_is_directory(const char *path);
+/* Creates the folder and its parents; fine if it is there. */
+enum status file_make_directory(const char *path, struct error *err);
+/* "a/b", freed with mem_free; NULL when out of memory. */
+char *file_join(const char *folder, const char *name);
+/* Pointer into `path` behind the last '/'. */
+const char *file_base_name(const char *path);
+
+#endif

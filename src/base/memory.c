@@ -1,0 +1,207 @@
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef TANDEM_MEMORY_GUARD
+static _Thread_local int guard_depth;
+
+static void check_guard(void)
+{
+    if (guard_depth == 0)
+        return;
+    fputs("tandem: allocation inside a guarded section\n", stderr);
+    abort();
+}
+
+void mem_guard_enter(void)
+{
+    guard_depth++;
+}
+
+void mem_guard_leave(void)
+{
+    guard_depth--;
+}
+#else
+static void check_guard(void)
+{
+}
+
+void mem_guard_enter(void)
+{
+}
+
+void mem_guard_leave(void)
+{
+}
+#endif
+
+bool size_multiply(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+bool size_add(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+void *mem_alloc(size_t size)
+{
+    return mem_array(size, 1);
+}
+
+void *mem_array(size_t count, size_t size)
+{
+    check_guard();
+    size_t total;
+    if (!size_multiply(count, size, &total) || total > PTRDIFF_MAX)
+        return NULL;
+    return calloc(1, total ? total : 1);
+}
+
+void *mem_resize(void *old, size_t count, size_t size)
+{
+    check_guard();
+    size_t total;
+    if (!size_multiply(count, size, &total) || total > PTRDIFF_MAX)
+        return NULL;
+    return realloc(old, total ? total : 1);
+}
+
+void *mem_aligned(size_t alignment, size_t count, size_t size)
+{
+    check_guard();
+    size_t total;
+    if (!size_multiply(count, size, &total) || !size_add(total, alignment, &total))
+        return NULL;
+    total -= total % alignment;
+    void *block = total > PTRDIFF_MAX ? NULL : aligned_alloc(alignment, total);
+    if (block)
+        memset(block, 0, total);
+    return block;
+}
+
+void *mem_copy(const void *data, size_t size)
+{
+    size_t total;
+    char *copy = size_add(size, 1, &total) ? mem_alloc(total) : NULL;
+    if (copy && size)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+char *mem_copy_string(const char *text)
+{
+    return mem_copy(text, strlen(text));
+}
+
+void mem_free(void *block)
+{
+    free(block);
+}
+
+bool mem_grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    void *old;
+    memcpy(&old, array, sizeof old);
+    size_t wanted = *capacity < 8 ? 8 : *capacity;
+    while (wanted <= count)
+        if (!size_multiply(wanted, 2, &wanted))
+            return false;
+    void *grown = mem_resize(old, wanted, size);
+    if (!grown)
+        return false;
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wanted;
+    return true;
+}
+
+struct arena_chunk {
+    struct arena_chunk *next;
+    _Alignas(16) char data[];
+};
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t padded;
+    if (!size_add(size, 15, &padded))
+        return NULL;
+    padded -= padded % 16;
+    if (!arena->chunks || arena->capacity - arena->used < padded) {
+        size_t wanted = arena->capacity < 4096 ? 4096 : arena->capacity;
+        if (wanted < (size_t)1 << 20)
+            wanted *= 2;
+        if (wanted < padded)
+            wanted = padded;
+        size_t total;
+        struct arena_chunk *chunk =
+            size_add(wanted, sizeof *chunk, &total) ? mem_alloc(total) : NULL;
+        if (!chunk)
+            return NULL;
+        chunk->next = arena->chunks;
+        arena->chunks = chunk;
+        arena->capacity = wanted;
+        arena->used = 0;
+    }
+    void *block = arena->chunks->data + arena->used;
+    arena->used += padded;
+    return block;
+}
+
+char *arena_copy_string(struct arena *arena, const char *text, size_t length)
+{
+    size_t total;
+    char *copy = size_add(length, 1, &total) ? arena_alloc(arena, total) : NULL;
+    if (copy && length)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+void arena_free(struct arena *arena)
+{
+    struct arena_chunk *chunk = arena->chunks;
+    while (chunk) {
+        struct arena_chunk *next = chunk->next;
+        mem_free(chunk);
+        chunk = next;
+    }
+    *arena = (struct arena){0};
+}
+
+/* One "Name:   123 kB" line of /proc/self/status, in bytes. */
+static size_t read_proc_status(const char *name)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    if (!f)
+        return 0;
+    char line[256];
+    size_t kilobytes = 0, length = strlen(name);
+    while (fgets(line, sizeof line, f))
+        if (!strncmp(line, name, length) && line[length] == ':')
+            kilobytes = strtoull(line + length + 1, NULL, 10);
+    fclose(f);
+    return kilobytes * 1024;
+}
+
+size_t mem_peak_resident(void)
+{
+    return read_proc_status("VmHWM");
+}
+
+size_t mem_resident(void)
+{
+    return read_proc_status("VmRSS");
+}
+
+size_t mem_physical(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
+}

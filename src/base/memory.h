@@ -1,0 +1,54 @@
+/* Memory: checked allocation, arenas, and a guard that makes allocation fatal.
+ *
+ * All heap memory of the library comes from here (or from a third-party library). Sizes that
+ * are products go through mem_array() or size_multiply(), which check for overflow. Memory is
+ * freed with mem_free().
+ */
+#ifndef TANDEM_BASE_MEMORY_H
+#define TANDEM_BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* *product = a * b; false on overflow. */
+bool size_multiply(size_t a, size_t b, size_t *product);
+/* *sum = a + b; false on overflow. */
+bool size_add(size_t a, size_t b, size_t *sum);
+
+/* Zeroed; NULL when out of memory or on overflow. Zero sizes give a valid pointer. */
+void *mem_alloc(size_t size);
+void *mem_array(size_t count, size_t size);
+/* Like realloc for `count` elements of `size`; on failure returns NULL and the old block stays.
+ * New bytes are not cleared. */
+void *mem_resize(void *old, size_t count, size_t size);
+/* Zeroed, aligned to `alignment` (a power of two, at least 64 for kernels). Free: mem_free. */
+void *mem_aligned(size_t alignment, size_t count, size_t size);
+char *mem_copy_string(const char *text);                  /* NULL when out of memory */
+void *mem_copy(const void *data, size_t size);            /* with one NUL byte behind it */
+void mem_free(void *block);
+
+/* Room for one more element in a growing array: doubles *capacity where needed.
+ * `*array` is a pointer to the array's pointer. False when out of memory (nothing changed). */
+bool mem_grow(void *array, size_t *capacity, size_t count, size_t size);
+
+/* Arena: many allocations, one release. Zero-initialise; arena_alloc returns zeroed memory
+ * aligned to 16 bytes, NULL when out of memory. */
+struct arena {
+    struct arena_chunk *chunks;
+    size_t used, capacity; /* of the newest chunk, in bytes */
+};
+void *arena_alloc(struct arena *arena, size_t size);
+char *arena_copy_string(struct arena *arena, const char *text, size_t length); /* NUL added */
+void arena_free(struct arena *arena);
+
+/* While the calling thread is between these two, mem_alloc and its kin abort the process in
+ * builds with TANDEM_MEMORY_GUARD: "a step allocates nothing". No effect otherwise. */
+void mem_guard_enter(void);
+void mem_guard_leave(void);
+
+/* Bytes: this process's resident peak, and physical memory of the machine; 0 if unknown. */
+size_t mem_peak_resident(void);
+size_t mem_resident(void);
+size_t mem_physical(void);
+
+#endif

@@ -1,0 +1,194 @@
+#include "base/thread_pool.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SPINS_BEFORE_SLEEP = 20000, SPINS_BEFORE_YIELD = 20000 };
+
+struct thread_pool {
+    size_t n_threads;
+    pthread_t *threads;
+    thread_work *work;
+    void *context;
+    _Alignas(64) _Atomic uint32_t generation; /* one more for every job; futex word */
+    _Alignas(64) _Atomic uint32_t sleepers;
+    _Alignas(64) _Atomic uint32_t running;    /* workers that have not finished the job */
+    _Alignas(64) _Atomic uint32_t arrived;    /* barrier: threads that are here */
+    _Alignas(64) _Atomic uint32_t phase;      /* barrier: how often it opened */
+    _Atomic bool stop;
+};
+
+struct worker {
+    struct thread_pool *pool;
+    size_t index;
+};
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t seen)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void futex_wake_all(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* Spin until *word differs from `seen`, giving the CPU away when it takes long. */
+static void spin_while(_Atomic uint32_t *word, uint32_t seen)
+{
+    for (int i = 0; atomic_load_explicit(word, memory_order_acquire) == seen; i++) {
+        if (i < SPINS_BEFORE_YIELD)
+            pause_cpu();
+        else
+            sched_yield();
+    }
+}
+
+static uint32_t wait_for_job(struct thread_pool *pool, uint32_t seen)
+{
+    for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+        if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen)
+            return seen + 1;
+        pause_cpu();
+    }
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->generation) == seen)
+        futex_wait(&pool->generation, seen);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    return seen + 1;
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker worker = *(struct worker *)argument;
+    mem_free(argument);
+    struct thread_pool *pool = worker.pool;
+    for (uint32_t seen = 0;;) {
+        seen = wait_for_job(pool, seen);
+        if (atomic_load(&pool->stop))
+            return NULL;
+        pool->work(pool->context, worker.index, pool->n_threads);
+        atomic_fetch_sub_explicit(&pool->running, 1, memory_order_release);
+    }
+}
+
+static void publish_job(struct thread_pool *pool)
+{
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleepers))
+        futex_wake_all(&pool->generation);
+}
+
+static bool start_worker(struct thread_pool *pool, size_t index)
+{
+    struct worker *worker = mem_alloc(sizeof *worker);
+    if (!worker)
+        return false;
+    *worker = (struct worker){.pool = pool, .index = index};
+    if (pthread_create(&pool->threads[index], NULL, worker_main, worker) == 0)
+        return true;
+    mem_free(worker);
+    return false;
+}
+
+enum status thread_pool_create(size_t n_threads, struct thread_pool **out, struct error *err)
+{
+    *out = NULL;
+    if (!n_threads)
+        n_threads = cpu_count();
+    if (n_threads > 1024)
+        return error_set(err, STATUS_INVALID, "%zu threads asked for; the most is 1024", n_threads);
+    struct thread_pool *pool = mem_aligned(64, 1, sizeof *pool);
+    pthread_t *threads = mem_array(n_threads, sizeof *threads);
+    if (!pool || !threads) {
+        mem_free(pool);
+        mem_free(threads);
+        return error_memory(err, "a thread pool");
+    }
+    pool->threads = threads;
+    pool->n_threads = 1;
+    for (size_t i = 1; i < n_threads; i++) {
+        if (!start_worker(pool, i)) {
+            thread_pool_free(pool);
+            return error_errno(err, "cannot start thread %zu of %zu", i + 1, n_threads);
+        }
+        pool->n_threads = i + 1;
+    }
+    *out = pool;
+    return STATUS_OK;
+}
+
+void thread_pool_free(struct thread_pool *pool)
+{
+    if (!pool)
+        return;
+    atomic_store(&pool->stop, true);
+    publish_job(pool);
+    for (size_t i = 1; i < pool->n_threads; i++)
+        pthread_join(pool->threads[i], NULL);
+    mem_free(pool->threads);
+    mem_free(pool);
+}
+
+size_t thread_pool_size(const struct thread_pool *pool)
+{
+    return pool ? pool->n_threads : 1;
+}
+
+void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context)
+{
+    if (!pool || pool->n_threads == 1) {
+        work(context, 0, 1);
+        return;
+    }
+    pool->work = work;
+    pool->context = context;
+    atomic_store(&pool->running, (uint32_t)pool->n_threads - 1);
+    publish_job(pool);
+    work(context, 0, pool->n_threads);
+    uint32_t left;
+    while ((left = atomic_load_explicit(&pool->running, memory_order_acquire)) != 0)
+        spin_while(&pool->running, left);
+}
+
+void thread_pool_barrier(struct thread_pool *pool)
+{
+    if (!pool || pool->n_threads == 1)
+        return;
+    uint32_t phase = atomic_load(&pool->phase);
+    if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->n_threads) {
+        atomic_store(&pool->arrived, 0);
+        atomic_fetch_add(&pool->phase, 1);
+    } else {
+        spin_while(&pool->phase, phase);
+    }
+}
+
+void thread_share(size_t n, size_t grain, size_t thread, size_t n_threads, size_t *begin,
+                  size_t *end)
+{
+    size_t units = (n + grain - 1) / grain, base = units / n_threads, extra = units % n_threads;
+    size_t first = thread * base + (thread < extra ? thread : extra);
+    size_t last = first + base + (thread < extra);
+    *begin = first * grain < n ? first * grain : n;
+    *end = last * grain < n ? last * grain : n;
+}

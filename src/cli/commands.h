@@ -1,0 +1,12 @@
+/* The subcommands: one function and one file each. They return the exit status. */
+#ifndef TANDEM_CLI_COMMANDS_H
+#define TANDEM_CLI_COMMANDS_H
+
+/* X(name, function, what `tandem` alone says of it), in the order in which it is shown. */
+#define TANDEM_COMMANDS(X)
+
+#define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);
+TANDEM_COMMANDS(DECLARE_COMMAND)
+#undef DECLARE_COMMAND
+
+#endif

@@ -1,0 +1,68 @@
+/* One table of kernels per instruction set, filled once; and which one is in use.
+ *
+ * Scalar is the oracle: every other table must agree with it on ragged shapes (tests do check).
+ * Results never depend on how rows are grouped into calls or on the number of threads: a dot
+ * product sums in an order fixed by its length and the instruction set alone.
+ *
+ * Pointers to stored tensors may be unaligned (safetensors promises nothing): load with memcpy or
+ * unaligned vector loads. float buffers of activations are 64-byte aligned, their rows need not be.
+ */
+#ifndef TANDEM_KERNELS_KERNELS_H
+#define TANDEM_KERNELS_KERNELS_H
+
+#include "base/error.h"
+#include "kernels/tensor_type.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MATMUL_TILE_ROWS = 16 }; /* weight rows that gemm_f32 takes at a time */
+
+struct kernels {
+    const char *name; /* "scalar", "avx2", "avx512", "neon" */
+
+    /* dst[0..n) = the n elements stored at src; n is a whole number of blocks. */
+    void (*dequantize[TYPE_COUNT])(const void *src, float *dst, size_t n);
+    /* dst = src as F16, BF16, Q8_0 or F32 (round to nearest even); NULL for other types. */
+    void (*quantize[TYPE_COUNT])(const float *src, void *dst, size_t n);
+
+    /* y[r * y_stride + o] = sum_k x[r * x_stride + k] * w[o * w_stride + k]
+     * for r < n_rows, o < n_outputs (at most MATMUL_TILE_ROWS), k < n. Any sizes. */
+    void (*gemm_f32)(const float *x, size_t x_stride, size_t n_rows, const float *w,
+                     size_t w_stride, size_t n_outputs, size_t n, float *y, size_t y_stride);
+
+    /* Dot product of one stored row with f32 activations; used where there are few rows, so
+     * that a weight is read once and never written out. NULL: dequantize and gemm_f32. It must
+     * sum in the same order as dequantize + gemm_f32 does, so that both give the same bits. */
+    float (*dot[TYPE_COUNT])(const void *w, const float *x, size_t n);
+
+    /* y = x / sqrt(mean(x^2) + eps) * weight, n elements. */
+    void (*rms_norm)(const float *x, const float *weight, float *y, size_t n, float eps);
+    /* gate = silu(gate) * up, n elements; silu(x) = x / (1 + exp(-x)). */
+    void (*silu_multiply)(float *gate, const float *up, size_t n);
+    /* y += x, n elements. */
+    void (*add)(float *y, const float *x, size_t n);
+    /* Rotates pairs (x[i], x[i + half]) by the angle whose cosine and sine are given:
+     * transformers' rotate_half convention. half = rotary_dim / 2. */
+    void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
+
+    /* Pieces of attention; keys and values are rows of `stride` bytes of F32, F16 (or Q8_0).
+     * scores[i] = scale * dot(q, key_i), i < n_keys. */
+    void (*attention_scores)(enum tensor_type type, const float *q, const void *keys,
+                             size_t stride, size_t n_keys, size_t head_dim, float scale,
+                             float *scores);
+    /* out[d] += sum_i weights[i] * value_i[d], in order of i. */
+    void (*attention_mix)(enum tensor_type type, const float *weights, const void *values,
+                          size_t stride, size_t n_keys, size_t head_dim, float *out);
+    /* x[i] = exp(x[i] - max); returns the sum, in fixed order. max: of x[0..n). */
+    float (*exp_sum)(float *x, size_t n, float max);
+    float (*max)(const float *x, size_t n);
+};
+
+/* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "neon") or,
+ * where that is NULL, the environment's TANDEM_ISA asks for; an error names the ones there are. */
+enum status kernels_select(const char *name, const struct kernels **kernels, struct error *err);
+/* Names of the tables that this CPU can run, best first; NULL-terminated. */
+const char *const *kernels_available(void);
+
+#endif

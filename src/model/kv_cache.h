@@ -1,0 +1,67 @@
+/* The KV cache: pages of positions, given to sequences on demand and shared between them.
+ *
+ * A page holds PAGE_POSITIONS consecutive positions of every layer; a sequence is a list of pages
+ * and a length. kv_fork() shares whole pages (copy on write for a partly filled last one), which
+ * is what prefix reuse stands on. All memory is allocated at creation. Not thread-safe: the
+ * scheduler owns it.
+ *
+ * Layout of a page: for each layer, keys then values; of each, for each KV head,
+ * [PAGE_POSITIONS, head_dim] of `type`.
+ */
+#ifndef TANDEM_MODEL_KV_CACHE_H
+#define TANDEM_MODEL_KV_CACHE_H
+
+#include "base/error.h"
+#include "formats/hyperparameters.h"
+#include "kernels/tensor_type.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PAGE_POSITIONS = 64 };
+
+struct kv_cache;
+
+struct kv_options {
+    enum tensor_type type;  /* TYPE_F16 or TYPE_F32 */
+    size_t n_positions;     /* in all sequences together; rounded up to whole pages */
+    size_t n_sequences;
+};
+enum status kv_cache_create(const struct hyperparameters *shape, const struct kv_options *options,
+                            struct kv_cache **cache, struct error *err);
+void kv_cache_free(struct kv_cache *cache);
+size_t kv_cache_bytes(const struct kv_cache *cache);
+/* Bytes that one position takes, all layers. */
+size_t kv_position_bytes(const struct hyperparameters *shape, enum tensor_type type);
+size_t kv_free_positions(const struct kv_cache *cache);
+
+/* Positions that the sequence holds. */
+size_t kv_length(const struct kv_cache *cache, size_t sequence);
+/* Makes room for positions [length, length + n); false (nothing changed) when pages run out. */
+bool kv_reserve(struct kv_cache *cache, size_t sequence, size_t n);
+/* Keeps the first `length` positions; pages behind them are released. */
+void kv_truncate(struct kv_cache *cache, size_t sequence, size_t length);
+/* `to`, which must be empty, becomes the first `length` positions of `from`. False when a page
+ * for the partly filled end is not to be had. */
+bool kv_fork(struct kv_cache *cache, size_t from, size_t to, size_t length);
+
+/* --- For the forward pass --- */
+
+/* The sequence grows by n positions that were reserved. */
+void kv_commit(struct kv_cache *cache, size_t sequence, size_t n);
+/* Start of the K (or V) rows of one KV head in the page that holds `position`; rows are
+ * kv_row_bytes() apart. */
+void *kv_keys(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
+              size_t kv_head);
+void *kv_values(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
+                size_t kv_head);
+size_t kv_row_bytes(const struct kv_cache *cache);
+enum tensor_type kv_type(const struct kv_cache *cache);
+
+/* Which of longrope's factor sets the sequence's keys were rotated with (see
+ * model_rope_is_long); set when the sequence is empty. */
+bool kv_rope_is_long(const struct kv_cache *cache, size_t sequence);
+void kv_set_rope_is_long(struct kv_cache *cache, size_t sequence, bool is_long);
+
+#endif

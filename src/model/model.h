@@ -1,0 +1,72 @@
+/* A model: bound weights and the one forward pass.
+ *
+ * model_forward() takes rows {token, position, sequence, wants_logits}. Prefill, decode, batches
+ * of many sequences and scoring are the same call with different rows. Rows of one sequence come
+ * in order of position and continue what its KV cache holds. The result for a row does not
+ * depend on which other rows share the call, on how a prompt was cut into calls, or on the
+ * number of threads: the same bits.
+ *
+ * One thread at a time may call model_forward() on a model.
+ */
+#ifndef TANDEM_MODEL_MODEL_H
+#define TANDEM_MODEL_MODEL_H
+
+#include "base/error.h"
+#include "base/vocab_source.h"
+#include "formats/hyperparameters.h"
+#include "model/kv_cache.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct model;
+
+struct model_options {
+    size_t n_threads; /* 0: all CPUs */
+    size_t max_rows;  /* most rows in one forward; 0: 512 */
+    const char *isa;  /* NULL: TANDEM_ISA or the best */
+};
+
+struct row {
+    int32_t token;
+    int32_t position; /* in its sequence, from 0 */
+    int32_t sequence;
+    bool wants_logits;
+};
+
+/* Opens the checkpoint and binds every weight; the error names the tensor that is missing or of
+ * the wrong shape or type. options NULL: defaults. */
+enum status model_open(const char *path, const struct model_options *options,
+                       struct model **model, struct error *err);
+void model_close(struct model *model);
+
+const struct hyperparameters *model_shape(const struct model *model);
+const struct generation_defaults *model_generation(const struct model *model);
+const struct vocab_source *model_vocab(const struct model *model);
+const char *model_path(const struct model *model);
+const char *model_name(const struct model *model);
+const char *model_weight_type(const struct model *model); /* "BF16", "Q4_K": of most weights */
+const char *model_isa(const struct model *model);
+size_t model_threads(const struct model *model);
+size_t model_max_rows(const struct model *model);
+size_t model_file_count(const struct model *model);
+const char *model_file(const struct model *model, size_t index, size_t *bytes);
+size_t model_weight_bytes(const struct model *model);
+size_t model_parameters(const struct model *model);
+size_t model_scratch_bytes(const struct model *model);
+
+/* Whether longrope's long factors apply to a sequence of `length` tokens in all (always false
+ * without longrope). When the answer changes as a sequence grows, its cache must be computed
+ * anew: kv_truncate to 0, kv_set_rope_is_long, and the whole sequence as rows again. A prompt
+ * uses the answer for its whole length, in however many calls it is computed. */
+bool model_rope_is_long(const struct model *model, size_t length);
+
+/* Computes n rows (at most model_max_rows) and appends them to `cache`. logits receives, for
+ * each row that wants them and in order, [vocab_size] floats. Room for the rows' positions must
+ * have been reserved. Errors: a row that does not continue its sequence, a token outside the
+ * vocabulary, more rows than allowed, logits that are not finite. Allocates nothing. */
+enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
+                          size_t n, float *logits, struct error *err);
+
+#endif
