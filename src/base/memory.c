@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #ifdef TANDEM_MEMORY_GUARD
@@ -84,6 +85,23 @@ void *mem_aligned(size_t alignment, size_t count, size_t size)
     if (block)
         memset(block, 0, total);
     return block;
+}
+
+void *mem_map(size_t size)
+{
+    check_guard();
+    void *block = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED)
+        return NULL;
+    madvise(block, size, MADV_HUGEPAGE);
+    return block;
+}
+
+void mem_unmap(void *block, size_t size)
+{
+    if (block)
+        munmap(block, size ? size : 1);
 }
 
 void *mem_copy(const void *data, size_t size)

@@ -23,6 +23,10 @@ void *mem_array(size_t count, size_t size);
 void *mem_resize(void *old, size_t count, size_t size);
 /* Zeroed, aligned to `alignment` (a power of two, at least 64 for kernels). Free: mem_free. */
 void *mem_aligned(size_t alignment, size_t count, size_t size);
+/* Large buffers: zero pages straight from the system, which become resident only when they are
+ * touched. Aligned to a page. NULL when refused. Free with mem_unmap and the same size. */
+void *mem_map(size_t size);
+void mem_unmap(void *block, size_t size);
 char *mem_copy_string(const char *text);                  /* NULL when out of memory */
 void *mem_copy(const void *data, size_t size);            /* with one NUL byte behind it */
 void mem_free(void *block);

@@ -133,8 +133,7 @@ static int take_option(const struct usage *usage, int argc, char **argv, int *i)
         value = argv[++*i];
     }
     const char *expected = store_value(o, value);
-    return expected ? args_wrong(usage, "--%s %s: expected %s", o->name, value, expected)
-                    : ARGS_OK;
+    return expected ? args_wrong(usage, "--%s %s: expected %s", o->name, value, expected) : ARGS_OK;
 }
 
 static bool is_help(const char *word)

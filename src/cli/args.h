@@ -36,8 +36,8 @@ struct string_list {
 };
 
 struct option {
-    const char *name;    /* without "--" */
-    char letter;         /* 0: none */
+    const char *name; /* without "--" */
+    char letter;      /* 0: none */
     enum option_kind kind;
     void *target;
     const char *value_name;
@@ -46,8 +46,8 @@ struct option {
 
 struct usage {
     const char *command;
-    const char *operands; /* "MODEL [PROMPT]" */
-    const char *summary;  /* a sentence or two */
+    const char *operands;         /* "MODEL [PROMPT]" */
+    const char *summary;          /* a sentence or two */
     const struct option *options; /* ends with a zero entry */
     size_t min_operands, max_operands;
     const char *examples; /* lines, indented by two; may be NULL */

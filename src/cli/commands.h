@@ -3,7 +3,9 @@
 #define TANDEM_CLI_COMMANDS_H
 
 /* X(name, function, what `tandem` alone says of it), in the order in which it is shown. */
-#define TANDEM_COMMANDS(X)
+#define TANDEM_COMMANDS(X)                                                                         \
+    X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
+    /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);
 TANDEM_COMMANDS(DECLARE_COMMAND)

@@ -17,7 +17,7 @@ static const struct {
 #define TABLE_ENTRY(name, function, help) {name, function, help},
     TANDEM_COMMANDS(TABLE_ENTRY)
 #undef TABLE_ENTRY
-    {0}};
+        {0}};
 
 static void print_overview(FILE *out)
 {

@@ -24,8 +24,8 @@ enum { PAGE_POSITIONS = 64 };
 struct kv_cache;
 
 struct kv_options {
-    enum tensor_type type;  /* TYPE_F16 or TYPE_F32 */
-    size_t n_positions;     /* in all sequences together; rounded up to whole pages */
+    enum tensor_type type; /* TYPE_F16 or TYPE_F32 */
+    size_t n_positions;    /* in all sequences together; rounded up to whole pages */
     size_t n_sequences;
 };
 enum status kv_cache_create(const struct hyperparameters *shape, const struct kv_options *options,
@@ -35,6 +35,8 @@ size_t kv_cache_bytes(const struct kv_cache *cache);
 /* Bytes that one position takes, all layers. */
 size_t kv_position_bytes(const struct hyperparameters *shape, enum tensor_type type);
 size_t kv_free_positions(const struct kv_cache *cache);
+
+size_t kv_cache_sequences(const struct kv_cache *cache);
 
 /* Positions that the sequence holds. */
 size_t kv_length(const struct kv_cache *cache, size_t sequence);
@@ -50,7 +52,11 @@ bool kv_fork(struct kv_cache *cache, size_t from, size_t to, size_t length);
 
 /* The sequence grows by n positions that were reserved. */
 void kv_commit(struct kv_cache *cache, size_t sequence, size_t n);
-/* Start of the K (or V) rows of one KV head in the page that holds `position`; rows are
+/* Positions that the sequence has pages for. */
+size_t kv_reserved(const struct kv_cache *cache, size_t sequence);
+/* Takes back the last position that was committed; its room stays reserved. */
+void kv_uncommit(struct kv_cache *cache, size_t sequence);
+/* The K (or V) row of one position and KV head. Rows of following positions of the same page are
  * kv_row_bytes() apart. */
 void *kv_keys(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
               size_t kv_head);

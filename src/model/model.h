@@ -37,8 +37,8 @@ struct row {
 
 /* Opens the checkpoint and binds every weight; the error names the tensor that is missing or of
  * the wrong shape or type. options NULL: defaults. */
-enum status model_open(const char *path, const struct model_options *options,
-                       struct model **model, struct error *err);
+enum status model_open(const char *path, const struct model_options *options, struct model **model,
+                       struct error *err);
 void model_close(struct model *model);
 
 const struct hyperparameters *model_shape(const struct model *model);

@@ -1,0 +1,240 @@
+/* The one forward pass. */
+#include "base/memory.h"
+#include "model/model_internal.h"
+#include "model/rope.h"
+
+#include <math.h>
+#include <string.h>
+
+struct pass {
+    struct model *model;
+    struct kv_cache *cache;
+    const struct row *rows;
+    size_t n, layer;
+    const float *norm; /* weight of the norm that is being applied */
+};
+
+/* --- Checks --- */
+
+static enum status check_row(const struct model *model, const struct kv_cache *cache,
+                             const struct row *row, struct error *err)
+{
+    const struct hyperparameters *s = model->shape;
+    if (row->sequence < 0 || (size_t)row->sequence >= kv_cache_sequences(cache))
+        return error_set(err, STATUS_INVALID, "there is no sequence %d; there are %zu",
+                         row->sequence, kv_cache_sequences(cache));
+    if (row->token < 0 || (size_t)row->token >= s->vocab_size)
+        return error_set(err, STATUS_INVALID, "token %d is outside the vocabulary of %zu",
+                         row->token, s->vocab_size);
+    size_t length = kv_length(cache, (size_t)row->sequence);
+    if (row->position < 0 || (size_t)row->position != length)
+        return error_set(err, STATUS_INVALID,
+                         "sequence %d holds %zu positions, but the next row says position %d",
+                         row->sequence, length, row->position);
+    if (length >= kv_reserved(cache, (size_t)row->sequence))
+        return error_set(err, STATUS_INVALID, "no room was reserved for position %d of sequence %d",
+                         row->position, row->sequence);
+    if (model_rope_is_long(model, length + 1) && !kv_rope_is_long(cache, (size_t)row->sequence))
+        return error_set(err, STATUS_INVALID,
+                         "sequence %d grew past %zu tokens: its cache must be computed anew",
+                         row->sequence, s->rope.original_context);
+    return STATUS_OK;
+}
+
+/* Checks each row and grows its sequence; on an error the sequences are as before. */
+static enum status take_rows(const struct pass *p, struct error *err)
+{
+    if (p->n > p->model->max_rows)
+        return error_set(err, STATUS_INVALID, "%zu rows in one forward pass; the most is %zu", p->n,
+                         p->model->max_rows);
+    for (size_t i = 0; i < p->n; i++) {
+        enum status status = check_row(p->model, p->cache, &p->rows[i], err);
+        if (status) {
+            for (size_t j = 0; j < i; j++)
+                kv_uncommit(p->cache, (size_t)p->rows[j].sequence);
+            return status;
+        }
+        kv_commit(p->cache, (size_t)p->rows[i].sequence, 1);
+    }
+    return STATUS_OK;
+}
+
+/* --- Steps; each is run by all threads on their share of the rows --- */
+
+static void share_rows(const struct pass *p, size_t thread, size_t n_threads, size_t *begin,
+                       size_t *end)
+{
+    thread_share(p->n, 1, thread, n_threads, begin, end);
+}
+
+static void embed_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct pass *p = context;
+    const struct model *m = p->model;
+    const struct matrix *w = &m->weights.embedding;
+    size_t begin, end, half = m->shape->rope.rotary_dim / 2;
+    share_rows(p, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        const struct row *row = &p->rows[i];
+        bool is_long = kv_rope_is_long(p->cache, (size_t)row->sequence);
+        m->compute.kernels->dequantize[w->type]((const char *)w->data +
+                                                    (size_t)row->token * w->row_bytes,
+                                                m->scratch.x + i * w->cols, w->cols);
+        rope_angles(m->inv_freq[is_long], m->rope_scale[is_long], half, row->position,
+                    m->scratch.cosine + i * half, m->scratch.sine + i * half);
+    }
+}
+
+static void norm_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct pass *p = context;
+    const struct model *m = p->model;
+    size_t begin, end, dim = m->shape->dim;
+    share_rows(p, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i++)
+        m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
+                                     (float)m->shape->rms_norm_eps);
+}
+
+static void add_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct pass *p = context;
+    const struct model *m = p->model;
+    size_t begin, end, dim = m->shape->dim;
+    share_rows(p, thread, n_threads, &begin, &end);
+    m->compute.kernels->add(m->scratch.x + begin * dim, m->scratch.h + begin * dim,
+                            (end - begin) * dim);
+}
+
+static void swiglu_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct pass *p = context;
+    const struct model *m = p->model;
+    size_t begin, end, width = m->shape->ffn_dim;
+    share_rows(p, thread, n_threads, &begin, &end);
+    m->compute.kernels->silu_multiply(m->scratch.gate + begin * width,
+                                      m->scratch.up + begin * width, (end - begin) * width);
+}
+
+/* Rotates queries and keys of a row and puts its keys and values into the cache. */
+static void store_row(const struct pass *p, size_t i)
+{
+    const struct model *m = p->model;
+    const struct hyperparameters *s = m->shape;
+    const struct kernels *k = m->compute.kernels;
+    const struct row *row = &p->rows[i];
+    size_t half = s->rope.rotary_dim / 2, hd = s->head_dim;
+    const float *cosine = m->scratch.cosine + i * half, *sine = m->scratch.sine + i * half;
+    for (size_t h = 0; h < s->n_heads; h++)
+        k->rope(m->scratch.q + (i * s->n_heads + h) * hd, cosine, sine, half);
+    for (size_t h = 0; h < s->n_kv_heads; h++) {
+        float *key = m->scratch.k + (i * s->n_kv_heads + h) * hd;
+        float *value = m->scratch.v + (i * s->n_kv_heads + h) * hd;
+        size_t sequence = (size_t)row->sequence, position = (size_t)row->position;
+        k->rope(key, cosine, sine, half);
+        k->quantize[kv_type(p->cache)](key, kv_keys(p->cache, sequence, position, p->layer, h), hd);
+        k->quantize[kv_type(p->cache)](value, kv_values(p->cache, sequence, position, p->layer, h),
+                                       hd);
+    }
+}
+
+static void store_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct pass *p = context;
+    size_t begin, end;
+    share_rows(p, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i++)
+        store_row(p, i);
+}
+
+/* --- The pass --- */
+
+/* One row is not worth waking threads for. */
+static void run(const struct pass *p, thread_work *work)
+{
+    struct thread_pool *pool = p->n > 1 ? p->model->compute.pool : NULL;
+    thread_pool_run(pool, work, (void *)(uintptr_t)p);
+}
+
+static void normalise(struct pass *p, const float *weight)
+{
+    p->norm = weight;
+    run(p, norm_work);
+}
+
+static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
+                     const float *x, float *y)
+{
+    matmul(&p->model->compute, w, bias, x, w->cols, p->n, y, w->rows);
+}
+
+static void attention_block(struct pass *p, const struct layer_weights *w)
+{
+    struct scratch *s = &p->model->scratch;
+    normalise(p, w->attention_norm);
+    multiply(p, &w->q, w->q_bias, s->h, s->q);
+    multiply(p, &w->k, w->k_bias, s->h, s->k);
+    multiply(p, &w->v, w->v_bias, s->h, s->v);
+    run(p, store_work);
+    model_attend(p->model, p->cache, p->rows, p->n, p->layer);
+    multiply(p, &w->o, NULL, s->attended, s->h);
+    run(p, add_work);
+}
+
+static void ffn_block(struct pass *p, const struct layer_weights *w)
+{
+    struct scratch *s = &p->model->scratch;
+    normalise(p, w->ffn_norm);
+    multiply(p, &w->gate, NULL, s->h, s->gate);
+    multiply(p, &w->up, NULL, s->h, s->up);
+    run(p, swiglu_work);
+    multiply(p, &w->down, NULL, s->gate, s->h);
+    run(p, add_work);
+}
+
+static enum status check_finite(const float *logits, size_t n, struct error *err)
+{
+    size_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad += !isfinite(logits[i]);
+    return bad ? error_set(err, STATUS_FORMAT,
+                           "%zu of %zu logits are not finite: the weights are damaged, or their "
+                           "values overflow",
+                           bad, n)
+               : STATUS_OK;
+}
+
+/* Final norm and lm_head, for the rows that want logits only. */
+static enum status compute_logits(struct pass *p, float *logits, struct error *err)
+{
+    struct model *m = p->model;
+    size_t wanted = 0, dim = m->shape->dim;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->rows[i].wants_logits)
+            m->compute.kernels->rms_norm(m->scratch.x + i * dim, m->weights.final_norm,
+                                         m->scratch.h + wanted++ * dim, dim,
+                                         (float)m->shape->rms_norm_eps);
+    if (!wanted)
+        return STATUS_OK;
+    matmul(&m->compute, &m->weights.head, NULL, m->scratch.h, dim, wanted, logits,
+           m->shape->vocab_size);
+    return check_finite(logits, wanted * m->shape->vocab_size, err);
+}
+
+enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
+                          size_t n, float *logits, struct error *err)
+{
+    struct pass p = {.model = model, .cache = cache, .rows = rows, .n = n};
+    enum status status = take_rows(&p, err);
+    if (status || !n)
+        return status;
+    mem_guard_enter();
+    run(&p, embed_work);
+    for (p.layer = 0; p.layer < model->shape->n_layers; p.layer++) {
+        attention_block(&p, &model->weights.layers[p.layer]);
+        ffn_block(&p, &model->weights.layers[p.layer]);
+    }
+    status = compute_logits(&p, logits, err);
+    mem_guard_leave();
+    return status;
+}

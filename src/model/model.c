@@ -1,0 +1,205 @@
+#include "model/model.h"
+#include "base/memory.h"
+#include "model/model_internal.h"
+#include "model/rope.h"
+
+#include <stdint.h>
+
+enum { DEFAULT_MAX_ROWS = 512 };
+
+/* --- Scratch --- */
+
+static size_t round_up(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+/* Gives each array of `floats` per row its place; false on overflow. */
+static bool place(size_t *total, size_t max_rows, size_t floats, size_t *offset)
+{
+    size_t n;
+    *offset = *total;
+    return size_multiply(max_rows, floats, &n) && n < SIZE_MAX / 8 &&
+           size_add(*total, round_up(n), total);
+}
+
+static enum status allocate_scratch(struct model *model, struct error *err)
+{
+    const struct hyperparameters *s = model->shape;
+    struct scratch *scratch = &model->scratch;
+    size_t q = s->n_heads * s->head_dim, kv = s->n_kv_heads * s->head_dim;
+    size_t half = s->rope.rotary_dim / 2;
+    struct {
+        float **target;
+        size_t floats, offset;
+    } parts[] = {
+        {&scratch->x, s->dim, 0},
+        {&scratch->h, s->dim, 0},
+        {&scratch->q, q, 0},
+        {&scratch->k, kv, 0},
+        {&scratch->v, kv, 0},
+        {&scratch->attended, q, 0},
+        {&scratch->gate, s->ffn_dim, 0},
+        {&scratch->up, s->ffn_dim, 0},
+        {&scratch->cosine, half, 0},
+        {&scratch->sine, half, 0},
+    };
+    size_t total = 0, n_parts = sizeof parts / sizeof parts[0];
+    bool fits = true;
+    for (size_t i = 0; i < n_parts; i++)
+        fits = fits && place(&total, model->max_rows, parts[i].floats, &parts[i].offset);
+    fits = fits && size_multiply(total, sizeof(float), &scratch->bytes);
+    if (!fits || !(scratch->memory = mem_map(scratch->bytes)))
+        return error_memory(err, "the activations");
+    for (size_t i = 0; i < n_parts; i++)
+        *parts[i].target = scratch->memory + parts[i].offset;
+    return STATUS_OK;
+}
+
+/* --- Opening --- */
+
+static size_t widest_matrix(const struct hyperparameters *s)
+{
+    size_t widest = s->dim, q = s->n_heads * s->head_dim;
+    if (s->ffn_dim > widest)
+        widest = s->ffn_dim;
+    return q > widest ? q : widest;
+}
+
+static enum status set_up(struct model *model, const char *path,
+                          const struct model_options *options, struct error *err)
+{
+    enum status status = checkpoint_open(path, &model->checkpoint, err);
+    if (status)
+        return status;
+    model->shape = checkpoint_hyperparameters(model->checkpoint);
+    model->max_rows = options->max_rows ? options->max_rows : DEFAULT_MAX_ROWS;
+    status = compute_create(options->isa, options->n_threads, widest_matrix(model->shape),
+                            &model->compute, err);
+    if (status)
+        return status;
+    status = weights_bind(model->checkpoint, model->compute.kernels, &model->weights, err);
+    if (status)
+        return status;
+    for (int is_long = 0; is_long < 2; is_long++)
+        rope_frequencies(&model->shape->rope, is_long, model->inv_freq[is_long],
+                         &model->rope_scale[is_long]);
+    return allocate_scratch(model, err);
+}
+
+enum status model_open(const char *path, const struct model_options *options, struct model **out,
+                       struct error *err)
+{
+    static const struct model_options defaults;
+    *out = NULL;
+    struct model *model = mem_alloc(sizeof *model);
+    if (!model)
+        return error_memory(err, "a model");
+    enum status status = set_up(model, path, options ? options : &defaults, err);
+    if (status)
+        model_close(model);
+    else
+        *out = model;
+    return status;
+}
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    mem_unmap(model->scratch.memory, model->scratch.bytes);
+    weights_free(&model->weights);
+    compute_free(&model->compute);
+    checkpoint_close(model->checkpoint);
+    mem_free(model);
+}
+
+/* --- What it is --- */
+
+bool model_rope_is_long(const struct model *model, size_t length)
+{
+    const struct rope_parameters *rope = &model->shape->rope;
+    return rope->kind == ROPE_LONGROPE && length > rope->original_context;
+}
+
+const struct hyperparameters *model_shape(const struct model *model)
+{
+    return model->shape;
+}
+
+const struct generation_defaults *model_generation(const struct model *model)
+{
+    return checkpoint_generation(model->checkpoint);
+}
+
+const struct vocab_source *model_vocab(const struct model *model)
+{
+    return checkpoint_vocab(model->checkpoint);
+}
+
+const char *model_path(const struct model *model)
+{
+    return checkpoint_path(model->checkpoint);
+}
+
+const char *model_name(const struct model *model)
+{
+    return checkpoint_name(model->checkpoint);
+}
+
+const char *model_weight_type(const struct model *model)
+{
+    size_t bytes[TYPE_COUNT] = {0}, most = 0;
+    for (size_t i = 0; i < checkpoint_tensor_count(model->checkpoint); i++) {
+        const struct tensor *tensor = checkpoint_tensor_at(model->checkpoint, i);
+        bytes[tensor->type] += tensor->bytes;
+    }
+    for (size_t type = 0; type < TYPE_COUNT; type++)
+        if (bytes[type] > bytes[most])
+            most = type;
+    return tensor_type_info((enum tensor_type)most)->name;
+}
+
+const char *model_isa(const struct model *model)
+{
+    return model->compute.kernels->name;
+}
+
+size_t model_threads(const struct model *model)
+{
+    return thread_pool_size(model->compute.pool);
+}
+
+size_t model_max_rows(const struct model *model)
+{
+    return model->max_rows;
+}
+
+size_t model_file_count(const struct model *model)
+{
+    return checkpoint_file_count(model->checkpoint);
+}
+
+const char *model_file(const struct model *model, size_t index, size_t *bytes)
+{
+    return checkpoint_file(model->checkpoint, index, bytes);
+}
+
+size_t model_weight_bytes(const struct model *model)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < checkpoint_tensor_count(model->checkpoint); i++)
+        total += checkpoint_tensor_at(model->checkpoint, i)->bytes;
+    return total;
+}
+
+size_t model_parameters(const struct model *model)
+{
+    return model->weights.n_parameters;
+}
+
+size_t model_scratch_bytes(const struct model *model)
+{
+    return model->scratch.bytes +
+           thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
+}

@@ -1,0 +1,36 @@
+/* The weights of a model, bound once: every name, type and shape checked against the
+ * configuration. Matrices stay in the checkpoint's mapping; norms and biases are copied as F32.
+ * Phi-3's fused tensors become views, so that the forward pass knows one form only. */
+#ifndef TANDEM_MODEL_WEIGHTS_H
+#define TANDEM_MODEL_WEIGHTS_H
+
+#include "base/memory.h"
+#include "formats/checkpoint.h"
+#include "kernels/matmul.h"
+
+struct layer_weights {
+    const float *attention_norm;           /* [dim] */
+    struct matrix q;                       /* [n_heads * head_dim, dim] */
+    struct matrix k, v;                    /* [n_kv_heads * head_dim, dim] */
+    const float *q_bias, *k_bias, *v_bias; /* [rows of q, k, v]; NULL for Phi-3 */
+    struct matrix o;                       /* [dim, n_heads * head_dim] */
+    const float *ffn_norm;                 /* [dim] */
+    struct matrix gate, up;                /* [ffn_dim, dim] */
+    struct matrix down;                    /* [dim, ffn_dim] */
+};
+
+struct weights {
+    struct matrix embedding, head; /* [vocab_size, dim] */
+    const float *final_norm;       /* [dim] */
+    struct layer_weights *layers;  /* [n_layers] */
+    size_t n_parameters;
+    struct arena arena; /* owns everything but the mapping */
+};
+
+/* `kernels` converts norms and biases. The checkpoint must outlive the weights. The error names
+ * the tensor, what was expected and what was found. */
+enum status weights_bind(const struct checkpoint *checkpoint, const struct kernels *kernels,
+                         struct weights *weights, struct error *err);
+void weights_free(struct weights *weights);
+
+#endif
