@@ -23,7 +23,8 @@ struct kernels {
 
     /* dst[0..n) = the n elements stored at src; n is a whole number of blocks. */
     void (*dequantize[TYPE_COUNT])(const void *src, float *dst, size_t n);
-    /* dst = src as F16, BF16, Q8_0 or F32 (round to nearest even); NULL for other types. */
+    /* dst = src in that type, n a whole number of blocks: F32, F16 and BF16 round to nearest even,
+     * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 as GGUF's reference does; NULL for K-quants. */
     void (*quantize[TYPE_COUNT])(const float *src, void *dst, size_t n);
 
     /* y[r * y_stride + o] = sum_k x[r * x_stride + k] * w[o * w_stride + k]
@@ -48,9 +49,8 @@ struct kernels {
 
     /* Pieces of attention; keys and values are rows of `stride` bytes of F32, F16 (or Q8_0).
      * scores[i] = scale * dot(q, key_i), i < n_keys. */
-    void (*attention_scores)(enum tensor_type type, const float *q, const void *keys,
-                             size_t stride, size_t n_keys, size_t head_dim, float scale,
-                             float *scores);
+    void (*attention_scores)(enum tensor_type type, const float *q, const void *keys, size_t stride,
+                             size_t n_keys, size_t head_dim, float scale, float *scores);
     /* out[d] += sum_i weights[i] * value_i[d], in order of i. */
     void (*attention_mix)(enum tensor_type type, const float *weights, const void *values,
                           size_t stride, size_t n_keys, size_t head_dim, float *out);

@@ -1,5 +1,6 @@
 /* The portable kernels: plain C, and the oracle for all others. */
 #include "kernels/half.h"
+#include "kernels/scalar_blocks.h"
 #include "kernels/tables.h"
 
 #include <math.h>
@@ -138,10 +139,25 @@ const struct kernels kernels_scalar = {
     .name = "scalar",
     .dequantize = {[TYPE_F32] = dequantize_f32,
                    [TYPE_F16] = dequantize_f16,
-                   [TYPE_BF16] = dequantize_bf16},
+                   [TYPE_BF16] = dequantize_bf16,
+                   [TYPE_Q4_0] = scalar_dequantize_q4_0,
+                   [TYPE_Q4_1] = scalar_dequantize_q4_1,
+                   [TYPE_Q5_0] = scalar_dequantize_q5_0,
+                   [TYPE_Q5_1] = scalar_dequantize_q5_1,
+                   [TYPE_Q8_0] = scalar_dequantize_q8_0,
+                   [TYPE_Q2_K] = scalar_dequantize_q2_k,
+                   [TYPE_Q3_K] = scalar_dequantize_q3_k,
+                   [TYPE_Q4_K] = scalar_dequantize_q4_k,
+                   [TYPE_Q5_K] = scalar_dequantize_q5_k,
+                   [TYPE_Q6_K] = scalar_dequantize_q6_k},
     .quantize = {[TYPE_F32] = quantize_f32,
                  [TYPE_F16] = quantize_f16,
-                 [TYPE_BF16] = quantize_bf16},
+                 [TYPE_BF16] = quantize_bf16,
+                 [TYPE_Q4_0] = scalar_quantize_q4_0,
+                 [TYPE_Q4_1] = scalar_quantize_q4_1,
+                 [TYPE_Q5_0] = scalar_quantize_q5_0,
+                 [TYPE_Q5_1] = scalar_quantize_q5_1,
+                 [TYPE_Q8_0] = scalar_quantize_q8_0},
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,

@@ -1,0 +1,29 @@
+/* Block formats in plain C: decoding of every one, and plain rounding into the 32-element ones.
+ *
+ * Decoding gives exactly the values that GGUF defines. All take n as a whole number of blocks and
+ * pointers of any alignment. */
+#ifndef TANDEM_KERNELS_SCALAR_BLOCKS_H
+#define TANDEM_KERNELS_SCALAR_BLOCKS_H
+
+#include <stddef.h>
+
+void scalar_dequantize_q4_0(const void *src, float *dst, size_t n);
+void scalar_dequantize_q4_1(const void *src, float *dst, size_t n);
+void scalar_dequantize_q5_0(const void *src, float *dst, size_t n);
+void scalar_dequantize_q5_1(const void *src, float *dst, size_t n);
+void scalar_dequantize_q8_0(const void *src, float *dst, size_t n);
+void scalar_dequantize_q2_k(const void *src, float *dst, size_t n);
+void scalar_dequantize_q3_k(const void *src, float *dst, size_t n);
+void scalar_dequantize_q4_k(const void *src, float *dst, size_t n);
+void scalar_dequantize_q5_k(const void *src, float *dst, size_t n);
+void scalar_dequantize_q6_k(const void *src, float *dst, size_t n);
+
+/* Each block by itself, scaled by its own extreme values, without search: the same bytes as the
+ * reference quantizers of GGUF files. Values that are not finite give a block of nonsense. */
+void scalar_quantize_q4_0(const float *src, void *dst, size_t n);
+void scalar_quantize_q4_1(const float *src, void *dst, size_t n);
+void scalar_quantize_q5_0(const float *src, void *dst, size_t n);
+void scalar_quantize_q5_1(const float *src, void *dst, size_t n);
+void scalar_quantize_q8_0(const float *src, void *dst, size_t n);
+
+#endif
