@@ -1,0 +1,123 @@
+/* What the parts of the engine share.
+ *
+ * engine.c opens, closes and checks requests; scheduler.c is the step thread; generation.c is a
+ * request's state and the way from chosen tokens to the reader's events. A generation belongs to
+ * the caller's side (submit, next, free) and to the step thread: `mutex` guards what both touch.
+ */
+#ifndef TANDEM_ENGINE_INTERNAL_H
+#define TANDEM_ENGINE_INTERNAL_H
+
+#include "base/memory.h"
+#include "engine/engine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { NO_SLOT = -1 };
+
+struct record {
+    int32_t token;
+    float logprob;
+    size_t text_end; /* of the text that the reader may see after this token */
+};
+
+struct alternative {
+    int32_t token;
+    float logprob;
+};
+
+struct generation {
+    /* Fixed at submit. */
+    struct engine *engine;
+    struct arena arena;
+    size_t n_prompt, max_tokens, n_top;
+    bool want_logprobs, ignore_eos;
+    const char **stops;
+    size_t *stop_lengths, n_stops;
+    int32_t *eos_ids;
+    size_t n_eos_ids;
+    atomic_bool cancelled;
+
+    /* The step thread's. */
+    struct sampler *sampler;
+    int32_t *tokens; /* [n_prompt + max_tokens]: prompt, then answer */
+    size_t n_tokens;
+    long slot; /* NO_SLOT while it waits */
+    size_t n_rows; /* in this step */
+    bool was_admitted;
+    double submitted, first_step, first_token, last_token;
+    size_t cached_tokens;
+    struct detokenizer detokenizer;
+    struct strbuf fresh; /* text of the newest token */
+    struct generation *next;
+
+    /* Under the mutex. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct record *records;           /* [max_tokens] */
+    struct alternative *alternatives; /* [max_tokens, n_top] */
+    size_t n_records;
+    struct strbuf text;
+    size_t released; /* bytes of text that cannot become part of a stop string any more */
+    bool ended;
+    struct generation_stats stats;
+
+    /* The reader's. */
+    size_t n_read, text_read;
+    struct strbuf piece;
+};
+
+/* One KV sequence: in use by a request, or what an earlier one left there for reuse. */
+struct slot {
+    int32_t *tokens; /* [context_length], as many as the sequence is long */
+    bool busy;
+    uint64_t last_used;
+};
+
+struct engine {
+    struct model *model;
+    struct kv_cache *cache;
+    struct tokenizer *tokenizer;
+    struct chat_template *chat;
+    size_t context_length, max_sequences, n_slots;
+    double load_seconds;
+    int32_t eos_ids[MAX_EOS_IDS];
+    size_t n_eos_ids;
+
+    /* The step thread's. */
+    struct generation *waiting;  /* in the order of submission */
+    struct generation **running; /* [max_sequences], in the order of submission */
+    size_t n_running;
+    struct slot *slots; /* [n_slots] */
+    struct row *rows;   /* [max_rows] */
+    float *logits;      /* [max_sequences, vocab_size] */
+    size_t *lengths;    /* [max_sequences] of the running sequences before the step */
+    uint64_t clock;     /* for last_used */
+    double row_seconds; /* of prefill, measured; 0 at first */
+
+    pthread_t thread;
+    bool has_thread;
+    /* Under the mutex. */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct generation *submitted; /* newest first */
+    bool closing;
+};
+
+/* The step thread's main function. */
+void *scheduler_run(void *engine);
+
+/* generation.c, for the step thread. */
+bool generation_is_cancelled(const struct generation *generation);
+/* Takes the token that was chosen; the reason to end, or FINISH_NONE. */
+enum finish_reason generation_take(struct generation *generation,
+                                   const struct token_choice *choice, struct error *err);
+/* Gives the rest of the text and EVENT_END. The generation may be gone when this returns. */
+void generation_end(struct generation *generation, enum finish_reason reason,
+                    const struct error *err);
+/* For submit: memory and state for a checked request; NULL when out of memory. */
+struct generation *generation_create(struct engine *engine, const struct request *request,
+                                     size_t max_tokens, struct error *err);
+void generation_destroy(struct generation *generation);
+
+#endif

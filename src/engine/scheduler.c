@@ -1,0 +1,375 @@
+/* The step thread: admits requests, plans the rows of a step, computes it, hands out tokens.
+ *
+ * Pages of the KV cache are taken as sequences grow. When they run out, first the sequences that
+ * finished requests left behind go, oldest use first; then the newest running request is put
+ * back in the queue and later computed again from its tokens: the same bits, since a row's
+ * result does not depend on how it got computed. The oldest request always advances, and the
+ * cache holds at least one sequence of full length, so every request ends.
+ */
+#include "base/clock.h"
+#include "engine/engine_internal.h"
+
+#include <string.h>
+
+/* A step should not last much longer than this: it is how long a cancellation, or the next token
+ * of another request, may have to wait for somebody's prompt. */
+static const double STEP_SECONDS = 0.5;
+enum { FIRST_PREFILL_ROWS = 64, MIN_PREFILL_ROWS = 32 };
+
+/* --- Slots --- */
+
+static bool is_cached(const struct engine *e, size_t i)
+{
+    return !e->slots[i].busy && kv_length(e->cache, i) > 0;
+}
+
+/* Drops the reusable sequence whose last use is longest ago, but not `spared`; false when there
+ * is none. */
+static bool evict(struct engine *e, size_t spared)
+{
+    size_t oldest = SIZE_MAX;
+    for (size_t i = 0; i < e->n_slots; i++)
+        if (i != spared && is_cached(e, i) &&
+            (oldest == SIZE_MAX || e->slots[i].last_used < e->slots[oldest].last_used))
+            oldest = i;
+    if (oldest == SIZE_MAX)
+        return false;
+    kv_truncate(e->cache, oldest, 0);
+    return true;
+}
+
+/* An empty slot that nobody uses. There is one, or one to evict besides `spared`: there are
+ * twice as many slots as requests may run. */
+static size_t find_empty(struct engine *e, size_t spared)
+{
+    for (size_t i = 0;; i++) {
+        if (i == e->n_slots) {
+            evict(e, spared);
+            i = 0;
+        }
+        if (!e->slots[i].busy && kv_length(e->cache, i) == 0)
+            return i;
+    }
+}
+
+static size_t common_prefix(const int32_t *a, const int32_t *b, size_t n)
+{
+    size_t i = 0;
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* The sequence that shares the longest beginning with the request's tokens. The last token must
+ * be computed in any case: its logits are wanted. */
+static size_t find_prefix(const struct engine *e, const struct generation *g, size_t *length)
+{
+    size_t best = SIZE_MAX;
+    bool is_long = model_rope_is_long(e->model, g->n_tokens);
+    *length = 0;
+    for (size_t i = 0; i < e->n_slots; i++) {
+        size_t n = kv_length(e->cache, i);
+        if (n == 0 || kv_rope_is_long(e->cache, i) != is_long)
+            continue;
+        if (n > g->n_tokens - 1)
+            n = g->n_tokens - 1;
+        n = common_prefix(e->slots[i].tokens, g->tokens, n);
+        if (n > *length) {
+            *length = n;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Gives the request a sequence that begins with as much of its tokens as is there already. */
+static void take_slot(struct engine *e, struct generation *g, size_t source, size_t length)
+{
+    bool whole = length > 0 && is_cached(e, source) && length == kv_length(e->cache, source);
+    size_t slot = whole ? source : find_empty(e, source);
+    if (!whole && length > 0) {
+        while (!kv_fork(e->cache, source, slot, length))
+            if (!evict(e, source)) {
+                length = 0;
+                break;
+            }
+        memcpy(e->slots[slot].tokens, e->slots[source].tokens, length * sizeof *g->tokens);
+        e->slots[source].last_used = ++e->clock;
+    }
+    e->slots[slot].busy = true;
+    g->slot = (long)slot;
+    if (!g->was_admitted)
+        g->cached_tokens = length;
+}
+
+/* The sequence stays for reuse, unless it may be broken. */
+static void leave_slot(struct engine *e, struct generation *g, bool keep)
+{
+    size_t slot = (size_t)g->slot;
+    kv_truncate(e->cache, slot, keep ? kv_length(e->cache, slot) : 0);
+    e->slots[slot].busy = false;
+    e->slots[slot].last_used = ++e->clock;
+    g->slot = NO_SLOT;
+}
+
+/* --- Requests come and go --- */
+
+static void remove_running(struct engine *e, size_t index)
+{
+    e->n_running--;
+    for (size_t i = index; i < e->n_running; i++)
+        e->running[i] = e->running[i + 1];
+}
+
+static void finish(struct engine *e, size_t index, enum finish_reason reason,
+                   const struct error *err)
+{
+    struct generation *g = e->running[index];
+    leave_slot(e, g, reason != FINISH_ERROR);
+    remove_running(e, index);
+    generation_end(g, reason, err);
+}
+
+static void end_cancelled(struct engine *e, bool all)
+{
+    for (size_t i = e->n_running; i-- > 0;)
+        if (all || generation_is_cancelled(e->running[i]))
+            finish(e, i, FINISH_CANCELLED, NULL);
+    for (struct generation **link = &e->waiting; *link;) {
+        struct generation *g = *link;
+        if (all || generation_is_cancelled(g)) {
+            *link = g->next;
+            generation_end(g, FINISH_CANCELLED, NULL);
+        } else {
+            link = &g->next;
+        }
+    }
+}
+
+/* Waits until there is something to do and moves what was submitted to the queue's end; false
+ * when the engine closes. */
+static bool accept_submitted(struct engine *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    while (!e->closing && !e->submitted && !e->waiting && !e->n_running)
+        pthread_cond_wait(&e->wake, &e->mutex);
+    struct generation *newest = e->submitted, *in_order = NULL;
+    bool closing = e->closing;
+    e->submitted = NULL;
+    pthread_mutex_unlock(&e->mutex);
+    while (newest) {
+        struct generation *g = newest;
+        newest = g->next;
+        g->next = in_order;
+        in_order = g;
+    }
+    struct generation **end = &e->waiting;
+    while (*end)
+        end = &(*end)->next;
+    *end = in_order;
+    return !closing;
+}
+
+/* Whether the request's whole sequence finds room now, after what is reusable has gone. */
+static bool make_room(struct engine *e, size_t positions, size_t spared)
+{
+    while (kv_free_positions(e->cache) < positions + PAGE_POSITIONS)
+        if (!evict(e, spared))
+            return e->n_running == 0; /* alone it always fits */
+    return true;
+}
+
+static void admit(struct engine *e)
+{
+    while (e->waiting && e->n_running < e->max_sequences) {
+        struct generation *g = e->waiting;
+        size_t length, source = find_prefix(e, g, &length);
+        if (!make_room(e, g->n_tokens - length, source))
+            return;
+        e->waiting = g->next;
+        take_slot(e, g, source, length);
+        if (!g->was_admitted)
+            g->first_step = clock_seconds();
+        g->was_admitted = true;
+        e->running[e->n_running++] = g;
+    }
+}
+
+/* --- Planning a step --- */
+
+static size_t pending(const struct engine *e, const struct generation *g)
+{
+    return g->n_tokens - kv_length(e->cache, (size_t)g->slot);
+}
+
+/* Longrope rotates with other factors beyond its original context; a sequence that got there is
+ * computed anew. */
+static void follow_rope(struct engine *e, const struct generation *g)
+{
+    size_t slot = (size_t)g->slot;
+    bool is_long = model_rope_is_long(e->model, g->n_tokens);
+    if (kv_rope_is_long(e->cache, slot) != is_long)
+        kv_truncate(e->cache, slot, 0);
+    if (kv_length(e->cache, slot) == 0)
+        kv_set_rope_is_long(e->cache, slot, is_long);
+}
+
+/* Back to the front of the queue: it was submitted before all that wait there. */
+static void preempt_newest(struct engine *e)
+{
+    struct generation *g = e->running[--e->n_running];
+    leave_slot(e, g, false);
+    g->next = e->waiting;
+    e->waiting = g;
+}
+
+/* Positions for the next rows of running request `index`; false when it was itself put back. */
+static bool reserve(struct engine *e, size_t index, size_t n)
+{
+    while (!kv_reserve(e->cache, (size_t)e->running[index]->slot, n)) {
+        if (evict(e, SIZE_MAX))
+            continue;
+        preempt_newest(e);
+        if (index == e->n_running)
+            return false;
+    }
+    return true;
+}
+
+static size_t prefill_rows(const struct engine *e)
+{
+    size_t most = model_max_rows(e->model);
+    double rows = e->row_seconds > 0 ? STEP_SECONDS / e->row_seconds : FIRST_PREFILL_ROWS;
+    if (rows < MIN_PREFILL_ROWS)
+        rows = MIN_PREFILL_ROWS;
+    return rows < (double)most ? (size_t)rows : most;
+}
+
+/* How many rows each running request gets: one for those that decode, the rest of the step for
+ * prompts, oldest first. */
+static void plan(struct engine *e)
+{
+    size_t n_decode = 0;
+    for (size_t i = 0; i < e->n_running; i++) {
+        follow_rope(e, e->running[i]);
+        n_decode += pending(e, e->running[i]) == 1;
+    }
+    size_t budget = prefill_rows(e), left = model_max_rows(e->model) - n_decode;
+    if (left > budget)
+        left = budget;
+    for (size_t i = 0; i < e->n_running; i++) {
+        struct generation *g = e->running[i];
+        size_t wanted = pending(e, g);
+        g->n_rows = wanted == 1 || wanted < left ? wanted : left;
+        if (g->n_rows && !reserve(e, i, g->n_rows))
+            return;
+        if (wanted > 1)
+            left -= g->n_rows;
+    }
+}
+
+/* Appends the request's rows; its last token wants logits. */
+static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
+{
+    size_t slot = (size_t)g->slot, length = kv_length(e->cache, slot);
+    for (size_t i = 0; i < g->n_rows; i++) {
+        size_t position = length + i;
+        e->slots[slot].tokens[position] = g->tokens[position];
+        e->rows[n++] = (struct row){.token = g->tokens[position],
+                                    .position = (int32_t)position,
+                                    .sequence = (int32_t)slot,
+                                    .wants_logits = position + 1 == g->n_tokens};
+    }
+    return n;
+}
+
+/* --- A step --- */
+
+/* The request's token from its logits; FINISH_NONE when it goes on. */
+static enum finish_reason take_token(struct generation *g, float *logits, struct error *err)
+{
+    struct token_choice choice;
+    mem_guard_enter();
+    sampler_choose(g->sampler, logits, g->want_logprobs, g->n_top, &choice);
+    mem_guard_leave();
+    return generation_take(g, &choice, err);
+}
+
+/* Hands tokens to running[begin..end) whose last row was just computed. Goes backwards: requests
+ * that finish leave the list. */
+static void hand_out(struct engine *e, size_t begin, size_t end)
+{
+    size_t vocab_size = model_shape(e->model)->vocab_size, n_logits = 0;
+    for (size_t i = begin; i < end; i++)
+        n_logits += e->running[i]->n_rows && pending(e, e->running[i]) == 0;
+    for (size_t i = end; i-- > begin;) {
+        struct generation *g = e->running[i];
+        if (!g->n_rows || pending(e, g) > 0)
+            continue;
+        struct error err = {0};
+        float *logits = e->logits + --n_logits * vocab_size;
+        enum finish_reason reason = take_token(g, logits, &err);
+        if (reason != FINISH_NONE)
+            finish(e, i, reason, reason == FINISH_ERROR ? &err : NULL);
+    }
+}
+
+static enum status compute(struct engine *e, size_t begin, size_t end, struct error *err)
+{
+    size_t n = 0;
+    mem_guard_enter();
+    for (size_t i = begin; i < end; i++)
+        n = add_rows(e, e->running[i], n);
+    double started = clock_seconds();
+    enum status status = n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err)
+                           : STATUS_OK;
+    if (!status && n >= MIN_PREFILL_ROWS)
+        e->row_seconds = (clock_seconds() - started) / (double)n;
+    mem_guard_leave();
+    return status;
+}
+
+/* The step failed for some request: each is tried by itself, and those that fail get the error. */
+static void compute_apart(struct engine *e, const size_t *lengths)
+{
+    size_t index = 0;
+    for (size_t i = 0, n = e->n_running; i < n; i++) {
+        struct generation *g = e->running[index];
+        struct error err = {0};
+        size_t before = e->n_running;
+        kv_truncate(e->cache, (size_t)g->slot, lengths[i]);
+        if (!kv_reserve(e->cache, (size_t)g->slot, g->n_rows))
+            error_memory(&err, "the KV cache");
+        else
+            compute(e, index, index + 1, &err);
+        if (err.status)
+            finish(e, index, FINISH_ERROR, &err);
+        else
+            hand_out(e, index, index + 1);
+        index += e->n_running == before;
+    }
+}
+
+static void step(struct engine *e)
+{
+    struct error err = {0};
+    plan(e);
+    for (size_t i = 0; i < e->n_running; i++)
+        e->lengths[i] = kv_length(e->cache, (size_t)e->running[i]->slot);
+    if (compute(e, 0, e->n_running, &err))
+        compute_apart(e, e->lengths);
+    else
+        hand_out(e, 0, e->n_running);
+}
+
+void *scheduler_run(void *context)
+{
+    struct engine *e = context;
+    while (accept_submitted(e)) {
+        end_cancelled(e, false);
+        admit(e);
+        step(e);
+    }
+    end_cancelled(e, true);
+    return NULL;
+}
