@@ -193,10 +193,10 @@ void arena_free(struct arena *arena)
     *arena = (struct arena){0};
 }
 
-/* One "Name:   123 kB" line of /proc/self/status, in bytes. */
-static size_t read_proc_status(const char *name)
+/* One "Name:   123 kB" line of a file in /proc, in bytes. */
+static size_t read_proc(const char *path, const char *name)
 {
-    FILE *f = fopen("/proc/self/status", "re");
+    FILE *f = fopen(path, "re");
     if (!f)
         return 0;
     char line[256];
@@ -210,16 +210,43 @@ static size_t read_proc_status(const char *name)
 
 size_t mem_peak_resident(void)
 {
-    return read_proc_status("VmHWM");
+    return read_proc("/proc/self/status", "VmHWM");
 }
 
 size_t mem_resident(void)
 {
-    return read_proc_status("VmRSS");
+    return read_proc("/proc/self/status", "VmRSS");
 }
 
 size_t mem_physical(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
+}
+
+/* The first number in a file of the control group, behind `name` where one is given; SIZE_MAX for
+ * "max" and where there is none. */
+static size_t read_control_group(const char *path, const char *name)
+{
+    FILE *f = fopen(path, "re");
+    char line[256];
+    size_t number = SIZE_MAX, length = strlen(name);
+    if (!f)
+        return number;
+    while (number == SIZE_MAX && fgets(line, sizeof line, f))
+        if (!strncmp(line, name, length) && sscanf(line + length, "%zu", &number) != 1)
+            number = SIZE_MAX;
+    fclose(f);
+    return number;
+}
+
+size_t mem_available(void)
+{
+    size_t available = read_proc("/proc/meminfo", "MemAvailable");
+    size_t limit = read_control_group("/sys/fs/cgroup/memory.max", "");
+    size_t used = read_control_group("/sys/fs/cgroup/memory.stat", "anon ");
+    if (limit == SIZE_MAX || used == SIZE_MAX)
+        return available;
+    size_t left = limit > used ? limit - used : 0;
+    return left < available ? left : available;
 }

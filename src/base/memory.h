@@ -54,5 +54,8 @@ void mem_guard_leave(void);
 size_t mem_peak_resident(void);
 size_t mem_resident(void);
 size_t mem_physical(void);
+/* What this process could still take without swapping: the system's estimate or what the
+ * control group allows, whichever is less. */
+size_t mem_available(void);
 
 #endif

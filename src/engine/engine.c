@@ -145,8 +145,8 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
     return STATUS_OK;
 }
 
-enum status engine_open(const char *path, const struct engine_options *options,
-                        struct engine **out, struct error *err)
+enum status engine_open(const char *path, const struct engine_options *options, struct engine **out,
+                        struct error *err)
 {
     static const struct engine_options defaults;
     *out = NULL;
@@ -291,8 +291,8 @@ static enum status check_stops(const struct engine *e, const struct request *req
     return STATUS_OK;
 }
 
-enum status engine_submit(struct engine *e, const struct request *request,
-                          struct generation **out, struct error *err)
+enum status engine_submit(struct engine *e, const struct request *request, struct generation **out,
+                          struct error *err)
 {
     *out = NULL;
     enum status status = check_prompt(e, request, err);
@@ -305,10 +305,10 @@ enum status engine_submit(struct engine *e, const struct request *request,
         return status;
     size_t room = e->context_length - request->n_prompt;
     bool capped = request->max_tokens == 0 || request->max_tokens > room;
-    struct generation *g =
-        generation_create(e, request, capped ? room : request->max_tokens, err);
-    if (!g)
-        return err && err->status ? err->status : STATUS_MEMORY;
+    struct generation *g;
+    status = generation_create(e, request, capped ? room : request->max_tokens, &g, err);
+    if (status)
+        return status;
     g->submitted = clock_seconds();
     pthread_mutex_lock(&e->mutex);
     g->next = e->submitted;

@@ -43,7 +43,8 @@ struct engine_options {
 };
 
 /* Loads model, tokenizer and chat template and starts the step thread. A model without a chat
- * template opens; engine_chat() is then NULL. */
+ * template opens, and so does one without a tokenizer (it takes and gives ids, no text and no stop
+ * strings); engine_chat() and engine_tokenizer() are then NULL. */
 enum status engine_open(const char *path, const struct engine_options *options,
                         struct engine **engine, struct error *err);
 /* Cancels what runs, waits for the thread, frees. All generations must have been freed. */

@@ -115,9 +115,10 @@ enum finish_reason generation_take(struct generation *generation,
 /* Gives the rest of the text and EVENT_END. The generation may be gone when this returns. */
 void generation_end(struct generation *generation, enum finish_reason reason,
                     const struct error *err);
-/* For submit: memory and state for a checked request; NULL when out of memory. */
-struct generation *generation_create(struct engine *engine, const struct request *request,
-                                     size_t max_tokens, struct error *err);
+/* For submit: memory and state for a checked request. */
+enum status generation_create(struct engine *engine, const struct request *request,
+                              size_t max_tokens, struct generation **generation,
+                              struct error *err);
 void generation_destroy(struct generation *generation);
 
 #endif

@@ -73,14 +73,12 @@ static enum status fill_in(struct generation *g, const struct request *request, 
     return STATUS_OK;
 }
 
-struct generation *generation_create(struct engine *engine, const struct request *request,
-                                     size_t max_tokens, struct error *err)
+enum status generation_create(struct engine *engine, const struct request *request,
+                              size_t max_tokens, struct generation **out, struct error *err)
 {
     struct generation *g = mem_alloc(sizeof *g);
-    if (!g) {
-        error_memory(err, "a request");
-        return NULL;
-    }
+    if (!g)
+        return error_memory(err, "a request");
     g->engine = engine;
     g->slot = NO_SLOT;
     g->n_prompt = request->n_prompt;
@@ -90,11 +88,12 @@ struct generation *generation_create(struct engine *engine, const struct request
     g->ignore_eos = request->ignore_eos;
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
-    if (fill_in(g, request, err)) {
+    enum status status = fill_in(g, request, err);
+    if (status)
         generation_destroy(g);
-        return NULL;
-    }
-    return g;
+    else
+        *out = g;
+    return status;
 }
 
 void generation_destroy(struct generation *g)

@@ -321,8 +321,8 @@ static enum status compute(struct engine *e, size_t begin, size_t end, struct er
     for (size_t i = begin; i < end; i++)
         n = add_rows(e, e->running[i], n);
     double started = clock_seconds();
-    enum status status = n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err)
-                           : STATUS_OK;
+    enum status status =
+        n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err) : STATUS_OK;
     if (!status && n >= MIN_PREFILL_ROWS)
         e->row_seconds = (clock_seconds() - started) / (double)n;
     mem_guard_leave();
