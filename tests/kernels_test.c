@@ -1,10 +1,13 @@
 /* Every kernel of every table that this CPU can run. */
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "kernels/matmul.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -119,11 +122,456 @@ static void test_quantize_agrees_with_gguf(void **state)
     }
 }
 
+/* --- Every table against scalar, on ragged shapes --- */
+
+enum { MOST = 70, GUARD = 8 };
+
+/* Numbers in [-1, 1). */
+static void fill(float *x, size_t n, uint32_t seed)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(next_random(&seed) >> 8) * 0x1p-23f - 1;
+}
+
+/* Equal, zeros of either sign too, or both not a number. */
+static bool same_float(float a, float b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static void assert_close(const char *what, const char *isa, size_t at, double got, double expected,
+                         double tolerance)
+{
+    if (!(fabs(got - expected) <= tolerance))
+        fail_msg("%s of %s: element %zu is %.9g, not %.9g", what, isa, at, got, expected);
+}
+
+static void check_dequantize(const struct kernels *k, enum tensor_type type, size_t n,
+                             const uint8_t *stored)
+{
+    float got[5 * 256 + GUARD], expected[5 * 256];
+    got[n] = 12345;
+    k->dequantize[type](stored, got, n);
+    table("scalar")->dequantize[type](stored, expected, n);
+    for (size_t i = 0; i < n; i++)
+        if (!same_float(got[i], expected[i]))
+            fail_msg("%s of %s: element %zu of %zu is %g, not %g", tensor_type_info(type)->name,
+                     k->name, i, n, (double)got[i], (double)expected[i]);
+    assert_true(got[n] == 12345);
+}
+
+static void test_dequantize(const struct kernels *k)
+{
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        enum tensor_type type = (enum tensor_type)t;
+        const struct tensor_type_info *info = tensor_type_info(type);
+        size_t most = info->block_length == 1 ? MOST : 5;
+        for (size_t blocks = 1; blocks <= most; blocks++) {
+            uint8_t stored[5 * 210 + 1]; /* used from an odd address */
+            random_blocks(type, (uint32_t)(blocks * 31 + (size_t)t), stored + 1, blocks);
+            check_dequantize(k, type, blocks * info->block_length, stored + 1);
+        }
+    }
+}
+
+static void test_quantize(const struct kernels *k)
+{
+    float x[MOST * 32];
+    uint8_t got[MOST * 32 * 4 + 1], expected[sizeof got];
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        const struct tensor_type_info *info = tensor_type_info((enum tensor_type)t);
+        assert_true(!k->quantize[t] == (info->block_length == 256));
+        for (size_t blocks = 1; blocks <= MOST && k->quantize[t]; blocks++) {
+            size_t n = blocks * info->block_length;
+            fill(x, n, (uint32_t)blocks);
+            x[n / 2] *= 70000; /* beyond what F16 holds */
+            memset(got, 0xAB, sizeof got);
+            memset(expected, 0xAB, sizeof expected);
+            k->quantize[t](x, got + 1, n);
+            table("scalar")->quantize[t](x, expected + 1, n);
+            if (memcmp(got, expected, sizeof got))
+                fail_msg("%s by %s differs at %zu blocks", info->name, k->name, blocks);
+        }
+    }
+}
+
+/* Every half there is becomes a float and the same half again. */
+static void test_all_halves(const struct kernels *k)
+{
+    for (uint32_t h = 0; h < 65536; h += 64) {
+        uint16_t in[64], out[64];
+        float wide[64], expected[64];
+        for (uint32_t i = 0; i < 64; i++)
+            in[i] = (uint16_t)(h + i);
+        k->dequantize[TYPE_F16](in, wide, 64);
+        table("scalar")->dequantize[TYPE_F16](in, expected, 64);
+        k->quantize[TYPE_F16](wide, out, 64);
+        for (int i = 0; i < 64; i++) {
+            assert_true(same_float(wide[i], expected[i]) || isnan(expected[i]));
+            assert_true(out[i] == in[i] || isnan(wide[i]));
+        }
+    }
+}
+
+static void check_gemm(const struct kernels *k, size_t rows, size_t outputs, size_t n)
+{
+    enum { X_STRIDE = MOST + 1, W_STRIDE = MOST + 3, Y_STRIDE = 23 };
+    static float x[14 * X_STRIDE], w[20 * W_STRIDE], y[14 * Y_STRIDE];
+    fill(x, sizeof x / sizeof *x, (uint32_t)n);
+    fill(w, sizeof w / sizeof *w, (uint32_t)rows);
+    for (size_t i = 0; i < 14 * Y_STRIDE; i++)
+        y[i] = 100;
+    k->gemm_f32(x, X_STRIDE, rows, w, W_STRIDE, outputs, n, y, Y_STRIDE);
+    for (size_t r = 0; r < 14; r++)
+        for (size_t o = 0; o < Y_STRIDE; o++) {
+            double expected = 100;
+            for (size_t i = 0; r < rows && o < outputs && i < n; i++)
+                expected += (double)x[r * X_STRIDE + i] * (double)w[o * W_STRIDE + i];
+            assert_close("gemm", k->name, r * Y_STRIDE + o, y[r * Y_STRIDE + o], expected, 2e-5);
+        }
+}
+
+static void test_gemm(const struct kernels *k)
+{
+    for (size_t n = 1; n <= MOST; n++)
+        check_gemm(k, 1 + n % 13, 1 + n % 19, n);
+    for (size_t rows = 1; rows <= 14; rows++)
+        for (size_t outputs = 1; outputs <= 20; outputs++)
+            check_gemm(k, rows, outputs, 37);
+}
+
+static void test_elementwise(const struct kernels *k)
+{
+    const struct kernels *scalar = table("scalar");
+    for (size_t n = 1; n <= MOST; n++) {
+        float x[MOST + GUARD], w[MOST], got[MOST + GUARD], expected[MOST + GUARD];
+        fill(x, n, (uint32_t)n);
+        fill(w, n, (uint32_t)n + 1000);
+        got[n] = x[n] = 4321;
+        k->rms_norm(x, w, got, n, 1e-6f);
+        scalar->rms_norm(x, w, expected, n, 1e-6f);
+        for (size_t i = 0; i < n; i++)
+            assert_close("rms_norm", k->name, i, got[i], expected[i], 2e-6);
+        for (size_t i = 0; i < n; i++)
+            got[i] = expected[i] = x[i] * 20;
+        k->silu_multiply(got, w, n);
+        scalar->silu_multiply(expected, w, n);
+        for (size_t i = 0; i < n; i++)
+            assert_close("silu", k->name, i, got[i], expected[i], 1e-6 * fabs(expected[i]) + 1e-30);
+        k->add(got, w, n);
+        for (size_t i = 0; i < n; i++)
+            assert_close("add", k->name, i, got[i], expected[i] + w[i], 1e-5);
+        assert_true(got[n] == 4321);
+    }
+}
+
+static void test_rope(const struct kernels *k)
+{
+    for (size_t half = 1; half <= MOST / 2; half++) {
+        float angles[2 * MOST], got[2 * MOST], expected[2 * MOST];
+        fill(angles, 2 * half, (uint32_t)half);
+        fill(got, MOST + GUARD, (uint32_t)half + 5);
+        memcpy(expected, got, sizeof got);
+        k->rope(got, angles, angles + half, half);
+        table("scalar")->rope(expected, angles, angles + half, half);
+        for (size_t i = 0; i < MOST + GUARD; i++)
+            assert_close("rope", k->name, i, got[i], expected[i], 1e-6);
+    }
+}
+
+static void check_attention(const struct kernels *k, enum tensor_type type, size_t keys, size_t dim)
+{
+    const struct kernels *scalar = table("scalar");
+    float q[MOST], rows[11 * MOST], got[MOST + GUARD], expected[MOST + GUARD];
+    uint8_t stored[11 * (MOST * 4 + 6)];
+    size_t bytes, stride;
+    if (!tensor_type_bytes(type, dim, &bytes))
+        return; /* not a whole number of blocks */
+    stride = bytes + 6;
+    fill(q, dim, (uint32_t)dim);
+    fill(rows, sizeof rows / sizeof *rows, (uint32_t)keys);
+    for (size_t i = 0; i < keys; i++)
+        scalar->quantize[type](rows + i * MOST, stored + i * stride, dim);
+    got[keys] = 777;
+    k->attention_scores(type, q, stored, stride, keys, dim, 0.25f, got);
+    scalar->attention_scores(type, q, stored, stride, keys, dim, 0.25f, expected);
+    for (size_t i = 0; i < keys; i++)
+        assert_close("attention_scores", k->name, i, got[i], expected[i], 1e-5);
+    assert_true(got[keys] == 777);
+    fill(got, MOST + GUARD, 9);
+    memcpy(expected, got, sizeof got);
+    k->attention_mix(type, q, stored, stride, keys, dim, got);
+    scalar->attention_mix(type, q, stored, stride, keys, dim, expected);
+    for (size_t i = 0; i < MOST + GUARD; i++)
+        assert_close("attention_mix", k->name, i, got[i], expected[i], 1e-5);
+}
+
+static void test_attention(const struct kernels *k)
+{
+    static const enum tensor_type types[] = {TYPE_F32, TYPE_F16};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (size_t dim = 1; dim <= MOST; dim++)
+            for (size_t keys = 1; keys <= 11; keys += dim % 3 + 1)
+                check_attention(k, types[t], keys < dim ? keys : dim, dim);
+}
+
+static void test_softmax_parts(const struct kernels *k)
+{
+    const struct kernels *scalar = table("scalar");
+    for (size_t n = 1; n <= MOST; n++) {
+        float got[MOST + GUARD], expected[MOST];
+        fill(expected, n, (uint32_t)n);
+        for (size_t i = 0; i < n; i++)
+            got[i] = expected[i] *= 30;
+        got[n] = 55;
+        float max = scalar->max(expected, n);
+        assert_true(k->max(got, n) == max);
+        double sum = scalar->exp_sum(expected, n, max);
+        assert_close("exp_sum", k->name, 0, k->exp_sum(got, n, max), sum, 1e-6 * sum);
+        for (size_t i = 0; i < n; i++)
+            assert_close("exp", k->name, i, got[i], expected[i], 3e-7 * expected[i] + 1e-38);
+        assert_true(got[n] == 55);
+    }
+}
+
+/* What is not a number, or too large, comes out as such; the far ends of exp are 0. */
+static void test_special_values(const struct kernels *k)
+{
+    for (size_t n = 1; n <= 35; n++) {
+        float x[35], ones[35], y[35];
+        for (size_t i = 0; i < n; i++)
+            x[i] = ones[i] = 1;
+        x[n - 1] = NAN;
+        memcpy(y, x, sizeof y);
+        k->silu_multiply(y, ones, n);
+        assert_true(isnan(y[n - 1]) && (n == 1 || !isnan(y[0])));
+        memcpy(y, x, sizeof y);
+        assert_true(isnan(k->exp_sum(y, n, 0)) && isnan(y[n - 1]));
+        k->rms_norm(x, ones, y, n, 1e-6f);
+        assert_true(isnan(y[0]));
+        y[0] = 0;
+        k->gemm_f32(x, n, 1, ones, n, 1, n, y, 1);
+        assert_true(isnan(y[0]));
+        assert_true(k->max(x, n) == (n == 1 ? -INFINITY : 1));
+        x[n - 1] = -INFINITY;
+        memcpy(y, x, sizeof y);
+        k->exp_sum(y, n, 0);
+        assert_true(y[n - 1] == 0);
+        x[n - 1] = INFINITY;
+        k->exp_sum(x, n, 0);
+        assert_true(isinf(x[n - 1]));
+        y[n - 1] = -1000;
+        k->silu_multiply(y, ones, n);
+        assert_true(y[n - 1] == 0);
+    }
+}
+
+static void for_each_table(void (*test)(const struct kernels *))
+{
+    for (const char *const *name = kernels_available(); *name; name++)
+        test(table(*name));
+}
+
+#define ON_EVERY_TABLE(test)                                                                       \
+    static void test##_on_every_table(void **state)                                                \
+    {                                                                                              \
+        (void)state;                                                                               \
+        for_each_table(test);                                                                      \
+    }
+ON_EVERY_TABLE(test_dequantize)
+ON_EVERY_TABLE(test_quantize)
+ON_EVERY_TABLE(test_all_halves)
+ON_EVERY_TABLE(test_gemm)
+ON_EVERY_TABLE(test_elementwise)
+ON_EVERY_TABLE(test_rope)
+ON_EVERY_TABLE(test_attention)
+ON_EVERY_TABLE(test_softmax_parts)
+ON_EVERY_TABLE(test_special_values)
+
+/* --- Matrix products --- */
+
+/* A matrix of random blocks, not aligned, and rows of activations. */
+struct product {
+    struct matrix w;
+    uint8_t *stored;
+    float *x, *bias, *y, *expected;
+    size_t n_rows;
+};
+
+static void product_make(struct product *p, enum tensor_type type, size_t rows, size_t cols,
+                         size_t n_rows)
+{
+    size_t row_bytes = 0;
+    assert_true(tensor_type_bytes(type, cols, &row_bytes));
+    *p = (struct product){.n_rows = n_rows};
+    p->stored = mem_array(rows, row_bytes + 16);
+    p->x = mem_array(n_rows * cols, sizeof(float));
+    p->bias = mem_array(rows, sizeof(float));
+    p->y = mem_array(n_rows * rows, sizeof(float));
+    p->expected = mem_array(n_rows * rows, sizeof(float));
+    p->w = (struct matrix){
+        .type = type, .rows = rows, .cols = cols, .row_bytes = row_bytes, .data = p->stored + 3};
+    fill(p->x, n_rows * cols, 1);
+    fill(p->bias, rows, 2);
+    if (tensor_type_info(type)->block_length > 1) {
+        random_blocks(type, 3, p->stored + 3, rows * cols / tensor_type_info(type)->block_length);
+        return;
+    }
+    float *row = mem_array(cols, sizeof *row);
+    for (size_t o = 0; o < rows; o++) {
+        fill(row, cols, (uint32_t)o + 10);
+        table("scalar")->quantize[type](row, p->stored + 3 + o * row_bytes, cols);
+    }
+    mem_free(row);
+}
+
+static void product_free(struct product *p)
+{
+    mem_free(p->stored);
+    mem_free(p->x);
+    mem_free(p->bias);
+    mem_free(p->y);
+    mem_free(p->expected);
+}
+
+static void multiply(const struct compute *c, const struct product *p, size_t first, size_t n,
+                     float *y)
+{
+    matmul(c, &p->w, p->bias, p->x + first * p->w.cols, p->w.cols, n, y + first * p->w.rows,
+           p->w.rows);
+}
+
+static struct compute start(const char *isa, size_t threads, size_t cols)
+{
+    struct compute c;
+    struct error err = {0};
+    if (compute_create(isa, threads, cols, &c, &err))
+        fail_msg("%s", err.message);
+    return c;
+}
+
+static void check_against_doubles(const struct product *p, const char *isa)
+{
+    size_t cols = p->w.cols;
+    float *row = mem_array(cols, sizeof *row);
+    for (size_t o = 0; o < p->w.rows; o++) {
+        table("scalar")->dequantize[p->w.type](p->stored + 3 + o * p->w.row_bytes, row, cols);
+        for (size_t r = 0; r < p->n_rows; r++) {
+            double sum = p->bias[o], magnitude = 1;
+            for (size_t i = 0; i < cols; i++) {
+                double term = (double)p->x[r * cols + i] * (double)row[i];
+                sum += term;
+                magnitude += fabs(term);
+            }
+            assert_close(tensor_type_info(p->w.type)->name, isa, r * p->w.rows + o,
+                         p->y[r * p->w.rows + o], sum, magnitude * 2e-6);
+        }
+    }
+    mem_free(row);
+}
+
+/* Any type: right values, and the same bits for every number of threads. */
+static void test_matmul(const struct kernels *k)
+{
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        struct product p;
+        product_make(&p, (enum tensor_type)t, 100, 768, 33);
+        size_t bytes = p.n_rows * p.w.rows * sizeof(float);
+        for (size_t threads = 1; threads <= 3; threads++) {
+            struct compute c = start(k->name, threads, p.w.cols);
+            multiply(&c, &p, 0, p.n_rows, threads == 1 ? p.expected : p.y);
+            compute_free(&c);
+            if (threads == 1)
+                continue;
+            assert_memory_equal(p.y, p.expected, bytes);
+        }
+        check_against_doubles(&p, k->name);
+        product_free(&p);
+    }
+}
+
+/* Rows come out the same alone and in batches of every size up to 33. */
+static void test_rows_in_batches(const struct kernels *k)
+{
+    static const enum tensor_type types[] = {TYPE_F16, TYPE_Q4_0, TYPE_Q4_K};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        struct product p;
+        product_make(&p, types[t], 83, types[t] == TYPE_F16 ? 1037 : 1280, 33);
+        size_t bytes = p.n_rows * p.w.rows * sizeof(float);
+        struct compute c = start(k->name, 2, p.w.cols);
+        for (size_t r = 0; r < p.n_rows; r++)
+            multiply(&c, &p, r, 1, p.expected);
+        for (size_t batch = 2; batch <= p.n_rows; batch++) {
+            memset(p.y, 0xFF, bytes);
+            for (size_t r = 0; r < p.n_rows; r += batch)
+                multiply(&c, &p, r, p.n_rows - r < batch ? p.n_rows - r : batch, p.y);
+            assert_memory_equal(p.y, p.expected, bytes);
+        }
+        compute_free(&c);
+        product_free(&p);
+    }
+}
+ON_EVERY_TABLE(test_matmul)
+ON_EVERY_TABLE(test_rows_in_batches)
+
+/* Odd shapes down to one by one, with and without bias. */
+static void test_matmul_of_small_shapes(void **state)
+{
+    (void)state;
+    for (const char *const *isa = kernels_available(); *isa; isa++) {
+        for (size_t size = 1; size <= 40; size++) {
+            struct product p;
+            product_make(&p, TYPE_F32, size, 41 - size, 1 + size % 7);
+            struct compute c = start(*isa, 2, p.w.cols);
+            multiply(&c, &p, 0, p.n_rows, p.y);
+            check_against_doubles(&p, *isa);
+            matmul(&c, &p.w, NULL, p.x, p.w.cols, p.n_rows, p.expected, p.w.rows);
+            for (size_t i = 0; i < p.n_rows * p.w.rows; i++)
+                assert_close("without bias", *isa, i, p.expected[i] + p.bias[i % p.w.rows], p.y[i],
+                             1e-5);
+            compute_free(&c);
+            product_free(&p);
+        }
+    }
+}
+
+static void test_selection(void **state)
+{
+    (void)state;
+    const struct kernels *k;
+    struct error err = {0};
+    assert_int_equal(kernels_select("abacus", &k, &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "abacus"));
+    assert_non_null(strstr(err.message, "scalar"));
+    setenv("TANDEM_ISA", "scalar", 1);
+    assert_string_equal(table(NULL)->name, "scalar");
+    setenv("TANDEM_ISA", "", 1);
+    assert_string_equal(table(NULL)->name, kernels_available()[0]);
+    setenv("TANDEM_ISA", "sve9", 1);
+    assert_int_equal(kernels_select(NULL, &k, &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "TANDEM_ISA"));
+    unsetenv("TANDEM_ISA");
+    assert_string_equal(table(NULL)->name, kernels_available()[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dequantize_agrees_with_gguf),
         cmocka_unit_test(test_quantize_agrees_with_gguf),
+        cmocka_unit_test(test_dequantize_on_every_table),
+        cmocka_unit_test(test_quantize_on_every_table),
+        cmocka_unit_test(test_all_halves_on_every_table),
+        cmocka_unit_test(test_gemm_on_every_table),
+        cmocka_unit_test(test_elementwise_on_every_table),
+        cmocka_unit_test(test_rope_on_every_table),
+        cmocka_unit_test(test_attention_on_every_table),
+        cmocka_unit_test(test_softmax_parts_on_every_table),
+        cmocka_unit_test(test_special_values_on_every_table),
+        cmocka_unit_test(test_matmul_on_every_table),
+        cmocka_unit_test(test_rows_in_batches_on_every_table),
+        cmocka_unit_test(test_matmul_of_small_shapes),
+        cmocka_unit_test(test_selection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

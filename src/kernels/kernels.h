@@ -16,8 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MATMUL_TILE_ROWS = 16 }; /* weight rows that gemm_f32 takes at a time */
-
 struct kernels {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
 
@@ -27,15 +25,10 @@ struct kernels {
      * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 as GGUF's reference does; NULL for K-quants. */
     void (*quantize[TYPE_COUNT])(const float *src, void *dst, size_t n);
 
-    /* y[r * y_stride + o] = sum_k x[r * x_stride + k] * w[o * w_stride + k]
-     * for r < n_rows, o < n_outputs (at most MATMUL_TILE_ROWS), k < n. Any sizes. */
+    /* y[r * y_stride + o] += sum_k x[r * x_stride + k] * w[o * w_stride + k]
+     * for r < n_rows, o < n_outputs, k < n. Any sizes; the order of each sum depends on n alone. */
     void (*gemm_f32)(const float *x, size_t x_stride, size_t n_rows, const float *w,
                      size_t w_stride, size_t n_outputs, size_t n, float *y, size_t y_stride);
-
-    /* Dot product of one stored row with f32 activations; used where there are few rows, so
-     * that a weight is read once and never written out. NULL: dequantize and gemm_f32. It must
-     * sum in the same order as dequantize + gemm_f32 does, so that both give the same bits. */
-    float (*dot[TYPE_COUNT])(const void *w, const float *x, size_t n);
 
     /* y = x / sqrt(mean(x^2) + eps) * weight, n elements. */
     void (*rms_norm)(const float *x, const float *weight, float *y, size_t n, float eps);

@@ -1,10 +1,15 @@
-/* Threaded products of activations with a stored weight matrix. */
+/* Threaded products of activations with a stored weight matrix.
+ *
+ * Every output is bias + the sum over chunks of MATMUL_CHUNK columns, in order, of the chunk's
+ * own sum, which the kernels' gemm_f32 defines. Neither rows nor threads enter into it. */
 #ifndef TANDEM_KERNELS_MATMUL_H
 #define TANDEM_KERNELS_MATMUL_H
 
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+
+enum { MATMUL_CHUNK = 512 }; /* columns; a multiple of every type's block length */
 
 /* A stored matrix: `rows` outputs by `cols` inputs, row-major, in the checkpoint's mapping. */
 struct matrix {

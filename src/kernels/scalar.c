@@ -23,7 +23,7 @@ static void dequantize_bf16(const void *src, float *dst, size_t n)
         dst[i] = bf16_to_f32(load_u16((const char *)src + 2 * i));
 }
 
-static void quantize_f32(const float *src, void *dst, size_t n)
+void scalar_quantize_f32(const float *src, void *dst, size_t n)
 {
     memcpy(dst, src, n * sizeof *src);
 }
@@ -34,7 +34,7 @@ static void quantize_f16(const float *src, void *dst, size_t n)
         store_u16((char *)dst + 2 * i, f32_to_f16(src[i]));
 }
 
-static void quantize_bf16(const float *src, void *dst, size_t n)
+void scalar_quantize_bf16(const float *src, void *dst, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         store_u16((char *)dst + 2 * i, f32_to_bf16(src[i]));
@@ -53,7 +53,7 @@ static void gemm_f32(const float *x, size_t x_stride, size_t n_rows, const float
 {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t o = 0; o < n_outputs; o++)
-            y[r * y_stride + o] = dot(x + r * x_stride, w + o * w_stride, n);
+            y[r * y_stride + o] += dot(x + r * x_stride, w + o * w_stride, n);
 }
 
 static void rms_norm(const float *x, const float *weight, float *y, size_t n, float eps)
@@ -93,9 +93,8 @@ static float load_element(enum tensor_type type, const char *row, size_t i)
     return value;
 }
 
-static void attention_scores(enum tensor_type type, const float *q, const void *keys,
-                             size_t stride, size_t n_keys, size_t head_dim, float scale,
-                             float *scores)
+static void attention_scores(enum tensor_type type, const float *q, const void *keys, size_t stride,
+                             size_t n_keys, size_t head_dim, float scale, float *scores)
 {
     for (size_t i = 0; i < n_keys; i++) {
         const char *key = (const char *)keys + i * stride;
@@ -150,9 +149,9 @@ const struct kernels kernels_scalar = {
                    [TYPE_Q4_K] = scalar_dequantize_q4_k,
                    [TYPE_Q5_K] = scalar_dequantize_q5_k,
                    [TYPE_Q6_K] = scalar_dequantize_q6_k},
-    .quantize = {[TYPE_F32] = quantize_f32,
+    .quantize = {[TYPE_F32] = scalar_quantize_f32,
                  [TYPE_F16] = quantize_f16,
-                 [TYPE_BF16] = quantize_bf16,
+                 [TYPE_BF16] = scalar_quantize_bf16,
                  [TYPE_Q4_0] = scalar_quantize_q4_0,
                  [TYPE_Q4_1] = scalar_quantize_q4_1,
                  [TYPE_Q5_0] = scalar_quantize_q5_0,

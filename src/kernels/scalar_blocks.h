@@ -18,6 +18,10 @@ void scalar_dequantize_q4_k(const void *src, float *dst, size_t n);
 void scalar_dequantize_q5_k(const void *src, float *dst, size_t n);
 void scalar_dequantize_q6_k(const void *src, float *dst, size_t n);
 
+/* Plain elements; BF16 rounds to nearest even. */
+void scalar_quantize_f32(const float *src, void *dst, size_t n);
+void scalar_quantize_bf16(const float *src, void *dst, size_t n);
+
 /* Each block by itself, scaled by its own extreme values, without search: the same bytes as the
  * reference quantizers of GGUF files. Values that are not finite give a block of nonsense. */
 void scalar_quantize_q4_0(const float *src, void *dst, size_t n);

@@ -1,0 +1,564 @@
+/* The kernels of a vector instruction set, written once over a few primitives.
+ *
+ * avx2.c, avx512.c and neon.c define the primitives below for theirs and then include this file,
+ * which ends with the table VECTOR_TABLE, named VECTOR_NAME. VECTOR_LANES floats to a vector;
+ * GEMM_ROWS rows of activations by 4 outputs fill the register file.
+ *
+ * What must hold for the promise of equal bits (kernels.h): an element's result does not depend
+ * on its place in the buffer, so ends of buffers run the same vector code on a padded vector; and
+ * a sum runs over VECTOR_LANES strands, element k in strand k mod VECTOR_LANES, which the same
+ * tree then adds, one sum at a time (v_sum) or four (v_add_sums4).
+ */
+#ifndef TANDEM_KERNELS_VECTOR_BODY_H
+#define TANDEM_KERNELS_VECTOR_BODY_H
+
+#include "kernels/block_layout.h"
+#include "kernels/half.h"
+#include "kernels/scalar_blocks.h"
+#include "kernels/tables.h"
+#include "kernels/vector_macros.h"
+
+#include <math.h>
+#include <string.h>
+
+/* One vector from stored elements of one type. */
+typedef v_float load_lanes(const uint8_t *p);
+
+/* --- Decoding --- */
+
+static void dequantize_f32(const void *src, float *dst, size_t n)
+{
+    memcpy(dst, src, n * sizeof *dst);
+}
+
+/* Elements of `width` bytes, a vector at a time; a padded vector at the end. */
+INLINE void convert(load_lanes load, size_t width, const void *src, float *dst, size_t n)
+{
+    const uint8_t *p = src;
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        v_store(dst + i, load(p + i * width));
+    if (i < n) {
+        uint8_t padded[VECTOR_LANES * 4] = {0};
+        memcpy(padded, p + i * width, (n - i) * width);
+        v_store_part(dst + i, load(padded), n - i);
+    }
+}
+
+static void dequantize_f16(const void *src, float *dst, size_t n)
+{
+    convert(v_load_f16, 2, src, dst, n);
+}
+
+static void dequantize_bf16(const void *src, float *dst, size_t n)
+{
+    convert(v_load_bf16, 2, src, dst, n);
+}
+
+INLINE float scale_at(const uint8_t *p)
+{
+    return f16_value(load_u16(p));
+}
+
+/* In all of these, products of scales and codes are exact in a float, so that a fused multiply
+ * and add rounds once, as GGUF's definition does. */
+
+static void dequantize_q4_0(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += BLOCK, block += Q4_0_BYTES) {
+        float d = scale_at(block);
+        v_bytes q = b_load(block + Q4_0_QS);
+        store_nibbles_scaled(dst + i, q, d, -8 * d);
+    }
+}
+
+static void dequantize_q4_1(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += BLOCK, block += Q4_1_BYTES) {
+        float d = scale_at(block), m = scale_at(block + Q4_1_M);
+        v_bytes q = b_load(block + Q4_1_QS);
+        store_nibbles_scaled(dst + i, q, d, m);
+    }
+}
+
+/* 32 elements of five bits: nibbles at q, high bits at `high`. */
+INLINE void store_five_bits(float *dst, const uint8_t *q, const uint8_t *high, float step,
+                            float base)
+{
+    v_bytes nibbles = b_load(q);
+    v_bytes low = b_or(b_and(nibbles, 15), b_spread(load_u16(high), 16));
+    v_bytes top = b_or(b_and(b_shift_right(nibbles, 4), 15), b_spread(load_u16(high + 2), 16));
+    b_store_scaled(dst, low, step, base);
+    b_store_scaled(dst + 16, top, step, base);
+}
+
+static void dequantize_q5_0(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += BLOCK, block += Q5_0_BYTES) {
+        float d = scale_at(block);
+        store_five_bits(dst + i, block + Q5_0_QS, block + Q5_0_QH, d, -16 * d);
+    }
+}
+
+static void dequantize_q5_1(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += BLOCK, block += Q5_1_BYTES) {
+        float d = scale_at(block), m = scale_at(block + Q5_1_M);
+        store_five_bits(dst + i, block + Q5_1_QS, block + Q5_1_QH, d, m);
+    }
+}
+
+static void dequantize_q8_0(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += BLOCK, block += Q8_0_BYTES) {
+        v_float d = v_set(scale_at(block));
+        UNROLL
+        for (size_t j = 0; j < BLOCK; j += VECTOR_LANES)
+            v_store(dst + i + j, v_mul(v_load_int8(block + Q8_0_QS + j), d));
+    }
+}
+
+static void dequantize_q2_k(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q2_K_BYTES) {
+        float d = scale_at(block + Q2_K_D), dmin = scale_at(block + Q2_K_DMIN);
+        UNROLL
+        for (int j = 0; j < 16; j++) { /* runs of 16 elements */
+            uint8_t scale = block[Q2_K_SCALES + j];
+            v_bytes q = b_load(block + Q2_K_QS + j / 8 * 32 + j % 2 * 16);
+            b_store_scaled(dst + i + 16 * j, b_and(b_shift_right(q, j / 2 % 4 * 2), 3),
+                           d * (float)(scale & 15), -(dmin * (float)(scale >> 4)));
+        }
+    }
+}
+
+static void dequantize_q3_k(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q3_K_BYTES) {
+        int8_t scales[16];
+        unpack_q3_k_scales(block + Q3_K_SCALES, scales);
+        float d = scale_at(block + Q3_K_D);
+        UNROLL
+        for (int j = 0; j < 16; j++) {
+            v_bytes q = b_load(block + Q3_K_QS + j / 8 * 32 + j % 2 * 16);
+            v_bytes high = b_load(block + Q3_K_HMASK + j % 2 * 16);
+            v_bytes low = b_and(b_shift_right(q, j / 2 % 4 * 2), 3);
+            high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 2);
+            float step = d * (float)scales[j];
+            b_store_scaled(dst + i + 16 * j, b_or(low, high), step, -4 * step);
+        }
+    }
+}
+
+static void dequantize_q4_k(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q4_K_BYTES) {
+        uint8_t scales[8], mins[8];
+        unpack_scales_min(block + Q4_K_SCALES, scales, mins);
+        float d = scale_at(block + Q4_K_D), dmin = scale_at(block + Q4_K_DMIN);
+        UNROLL
+        for (int j = 0; j < 16; j++) {
+            v_bytes q = b_load(block + Q4_K_QS + j / 4 * 32 + j % 2 * 16);
+            b_store_scaled(dst + i + 16 * j, b_and(b_shift_right(q, j / 2 % 2 * 4), 15),
+                           d * (float)scales[j / 2], -(dmin * (float)mins[j / 2]));
+        }
+    }
+}
+
+static void dequantize_q5_k(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q5_K_BYTES) {
+        uint8_t scales[8], mins[8];
+        unpack_scales_min(block + Q5_K_SCALES, scales, mins);
+        float d = scale_at(block + Q5_K_D), dmin = scale_at(block + Q5_K_DMIN);
+        UNROLL
+        for (int j = 0; j < 16; j++) {
+            v_bytes q = b_load(block + Q5_K_QS + j / 4 * 32 + j % 2 * 16);
+            v_bytes high = b_load(block + Q5_K_QH + j % 2 * 16);
+            q = b_and(b_shift_right(q, j / 2 % 2 * 4), 15);
+            high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 4);
+            b_store_scaled(dst + i + 16 * j, b_or(q, high), d * (float)scales[j / 2],
+                           -(dmin * (float)mins[j / 2]));
+        }
+    }
+}
+
+static void dequantize_q6_k(const void *src, float *dst, size_t n)
+{
+    const uint8_t *block = src;
+    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q6_K_BYTES) {
+        float d = scale_at(block + Q6_K_D);
+        UNROLL
+        for (int j = 0; j < 16; j++) {
+            int half = j / 8, run = j % 8;
+            v_bytes low = b_load(block + Q6_K_QL + 64 * half + run % 4 * 16);
+            v_bytes high = b_load(block + Q6_K_QH + 32 * half + run % 2 * 16);
+            low = b_and(b_shift_right(low, run / 4 * 4), 15);
+            high = b_shift_left(b_and(b_shift_right(high, run / 2 * 2), 3), 4);
+            float step = d * (float)(int8_t)block[Q6_K_SCALES + j];
+            b_store_scaled(dst + i + 16 * j, b_or(low, high), step, -32 * step);
+        }
+    }
+}
+
+static void quantize_f16(const float *src, void *dst, size_t n)
+{
+    uint8_t *p = dst;
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        v_store_f16(p + 2 * i, v_load(src + i));
+    if (i < n) {
+        uint8_t padded[VECTOR_LANES * 2];
+        v_store_f16(padded, v_load_part(src + i, n - i));
+        memcpy(p + 2 * i, padded, (n - i) * 2);
+    }
+}
+
+/* --- Matrix product --- */
+
+/* y[r, o] += sum_k x[r, k] * w[o, k] for a block that stays in registers. `rows` and `outputs`
+ * are constants where this is inlined; outputs is 1 or a multiple of 4. */
+INLINE void multiply_block(const size_t rows, const size_t outputs, const float *x, size_t x_stride,
+                           const float *w, size_t w_stride, size_t n, float *y, size_t y_stride)
+{
+    v_float sums[GEMM_ROWS][8], weights[8];
+    size_t k = 0;
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t o = 0; o < outputs; o++)
+            sums[r][o] = v_set(0);
+    }
+    for (; k + VECTOR_LANES <= n; k += VECTOR_LANES) {
+        UNROLL
+        for (size_t o = 0; o < outputs; o++)
+            weights[o] = v_load(w + o * w_stride + k);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            v_float values = v_load(x + r * x_stride + k);
+            UNROLL
+            for (size_t o = 0; o < outputs; o++)
+                sums[r][o] = v_fma(values, weights[o], sums[r][o]);
+        }
+    }
+    if (k < n) {
+        UNROLL
+        for (size_t o = 0; o < outputs; o++)
+            weights[o] = v_load_part(w + o * w_stride + k, n - k);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            v_float values = v_load_part(x + r * x_stride + k, n - k);
+            UNROLL
+            for (size_t o = 0; o < outputs; o++)
+                sums[r][o] = v_fma(values, weights[o], sums[r][o]);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        if (outputs == 1) {
+            y[r * y_stride] += v_sum(sums[r][0]);
+            continue;
+        }
+        UNROLL
+        for (size_t o = 0; o < outputs; o += 4)
+            v_add_sums4(y + r * y_stride + o, sums[r][o], sums[r][o + 1], sums[r][o + 2],
+                        sums[r][o + 3]);
+    }
+}
+
+#define BLOCK_OF(rows, outputs)                                                                    \
+    static void multiply_##rows##x##outputs(const float *x, size_t x_stride, const float *w,       \
+                                            size_t w_stride, size_t n, float *y, size_t y_stride)  \
+    {                                                                                              \
+        multiply_block(rows, outputs, x, x_stride, w, w_stride, n, y, y_stride);                   \
+    }
+typedef void multiply_fixed(const float *x, size_t x_stride, const float *w, size_t w_stride,
+                            size_t n, float *y, size_t y_stride);
+
+BLOCK_OF(1, 1)
+BLOCK_OF(1, 8)
+BLOCK_OF(1, 4)
+BLOCK_OF(2, 4)
+BLOCK_OF(3, 4)
+#if GEMM_ROWS >= 6
+BLOCK_OF(4, 4)
+BLOCK_OF(5, 4)
+BLOCK_OF(6, 4)
+static multiply_fixed *const multiply_by_4[] = {multiply_1x4, multiply_2x4, multiply_3x4,
+                                                multiply_4x4, multiply_5x4, multiply_6x4};
+#else
+static multiply_fixed *const multiply_by_4[] = {multiply_1x4, multiply_2x4, multiply_3x4};
+#endif
+
+static void gemm_f32(const float *x, size_t x_stride, size_t n_rows, const float *w,
+                     size_t w_stride, size_t n_outputs, size_t n, float *y, size_t y_stride)
+{
+    for (size_t r = 0, rows; r < n_rows; r += rows) {
+        rows = n_rows - r < GEMM_ROWS ? n_rows - r : GEMM_ROWS;
+        const float *from = x + r * x_stride;
+        float *to = y + r * y_stride;
+        size_t o = 0;
+        for (; rows == 1 && o + 8 <= n_outputs; o += 8)
+            multiply_1x8(from, x_stride, w + o * w_stride, w_stride, n, to + o, y_stride);
+        for (; o + 4 <= n_outputs; o += 4)
+            multiply_by_4[rows - 1](from, x_stride, w + o * w_stride, w_stride, n, to + o,
+                                    y_stride);
+        for (; o < n_outputs; o++)
+            for (size_t i = 0; i < rows; i++)
+                multiply_1x1(from + i * x_stride, x_stride, w + o * w_stride, w_stride, n,
+                             to + i * y_stride + o, y_stride);
+    }
+}
+
+/* --- Element-wise --- */
+
+/* exp(x), within 2 units in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial
+ * in r (fitted for least largest relative error). 0 below -104, infinity above 89. */
+INLINE v_float v_exp(v_float x)
+{
+    x = v_at_least(v_at_most(x, 89), -104);
+    v_float n = v_round(v_mul(x, v_set(1.44269504f)));
+    v_float r = v_fma(n, v_set(-0.693359375f), x);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    v_float p = v_set(0.00138145988f);
+    p = v_fma(p, r, v_set(0.00836871658f));
+    p = v_fma(p, r, v_set(0.041668389f));
+    p = v_fma(p, r, v_set(0.166665211f));
+    p = v_fma(p, r, v_set(0.49999994f));
+    return v_scale(v_add(v_set(1), v_fma(p, v_mul(r, r), r)), n);
+}
+
+static void rms_norm(const float *x, const float *weight, float *y, size_t n, float eps)
+{
+    v_float sums[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
+    size_t i = 0;
+    for (; i + 4 * VECTOR_LANES <= n; i += 4 * VECTOR_LANES)
+        for (size_t j = 0; j < 4; j++) {
+            v_float v = v_load(x + i + j * VECTOR_LANES);
+            sums[j] = v_fma(v, v, sums[j]);
+        }
+    for (; i < n; i += VECTOR_LANES) {
+        size_t left = n - i < VECTOR_LANES ? n - i : VECTOR_LANES;
+        v_float v = v_load_part(x + i, left);
+        sums[0] = v_fma(v, v, sums[0]);
+    }
+    float sum = v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
+    float scale = 1 / sqrtf(sum / (float)n + eps);
+    for (i = 0; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        v_store(y + i, v_mul(v_mul(v_load(x + i), v_set(scale)), v_load(weight + i)));
+    for (; i < n; i++)
+        y[i] = x[i] * scale * weight[i];
+}
+
+INLINE v_float silu_times(v_float gate, v_float up)
+{
+    v_float e = v_exp(v_sub(v_set(0), gate));
+    return v_mul(v_div(gate, v_add(v_set(1), e)), up);
+}
+
+static void silu_multiply(float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        v_store(gate + i, silu_times(v_load(gate + i), v_load(up + i)));
+    if (i < n)
+        v_store_part(gate + i, silu_times(v_load_part(gate + i, n - i), v_load_part(up + i, n - i)),
+                     n - i);
+}
+
+static void add(float *y, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        v_store(y + i, v_add(v_load(y + i), v_load(x + i)));
+    for (; i < n; i++)
+        y[i] += x[i];
+}
+
+INLINE void rotate(float *x, const float *cosine, const float *sine, size_t half, size_t lanes)
+{
+    v_float a = v_load_part(x, lanes), b = v_load_part(x + half, lanes);
+    v_float c = v_load_part(cosine, lanes), s = v_load_part(sine, lanes);
+    v_store_part(x, v_sub(v_mul(a, c), v_mul(b, s)), lanes);
+    v_store_part(x + half, v_add(v_mul(b, c), v_mul(a, s)), lanes);
+}
+
+static void rope(float *x, const float *cosine, const float *sine, size_t half)
+{
+    for (size_t i = 0; i < half; i += VECTOR_LANES)
+        rotate(x + i, cosine + i, sine + i, half,
+               half - i < VECTOR_LANES ? half - i : VECTOR_LANES);
+}
+
+static float exp_sum(float *x, size_t n, float max)
+{
+    v_float sum = v_set(0);
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES) {
+        v_float e = v_exp(v_sub(v_load(x + i), v_set(max)));
+        v_store(x + i, e);
+        sum = v_add(sum, e);
+    }
+    if (i < n) {
+        v_store_part(x + i, v_exp(v_sub(v_load_part(x + i, n - i), v_set(max))), n - i);
+        sum = v_add(sum, v_load_part(x + i, n - i));
+    }
+    return v_sum(sum);
+}
+
+static float maximum(const float *x, size_t n)
+{
+    v_float most = v_set(-INFINITY);
+    float max = -INFINITY, lanes[VECTOR_LANES];
+    size_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        most = v_larger(most, v_load(x + i));
+    v_store(lanes, most);
+    for (size_t j = 0; j < VECTOR_LANES; j++)
+        max = lanes[j] > max ? lanes[j] : max;
+    for (; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+/* --- Attention --- */
+
+/* `left` elements of `width` bytes, and zeros behind them. */
+INLINE v_float load_typed(load_lanes load, size_t width, const uint8_t *p, size_t left)
+{
+    if (left >= VECTOR_LANES)
+        return load(p);
+    uint8_t padded[VECTOR_LANES * 4] = {0};
+    memcpy(padded, p, left * width);
+    return load(padded);
+}
+
+/* scores[i] of `keys` keys (1 or 4, a constant). */
+INLINE void score_keys(load_lanes load, size_t width, const size_t keys, const float *q,
+                       const uint8_t *key, size_t stride, size_t head_dim, float scale,
+                       float *scores)
+{
+    v_float sums[4];
+    UNROLL
+    for (size_t i = 0; i < keys; i++)
+        sums[i] = v_set(0);
+    for (size_t d = 0; d < head_dim; d += VECTOR_LANES) {
+        size_t left = head_dim - d;
+        v_float values = left < VECTOR_LANES ? v_load_part(q + d, left) : v_load(q + d);
+        UNROLL
+        for (size_t i = 0; i < keys; i++)
+            sums[i] =
+                v_fma(values, load_typed(load, width, key + i * stride + d * width, left), sums[i]);
+    }
+    UNROLL
+    for (size_t i = 0; i < keys; i++)
+        scores[i] = v_sum(sums[i]) * scale;
+}
+
+INLINE void score_all(load_lanes load, size_t width, const float *q, const uint8_t *key,
+                      size_t stride, size_t n_keys, size_t head_dim, float scale, float *scores)
+{
+    size_t i = 0;
+    for (; i + 4 <= n_keys; i += 4)
+        score_keys(load, width, 4, q, key + i * stride, stride, head_dim, scale, scores + i);
+    for (; i < n_keys; i++)
+        score_keys(load, width, 1, q, key + i * stride, stride, head_dim, scale, scores + i);
+}
+
+static void attention_scores(enum tensor_type type, const float *q, const void *keys, size_t stride,
+                             size_t n_keys, size_t head_dim, float scale, float *scores)
+{
+    if (type == TYPE_F16)
+        score_all(v_load_f16, 2, q, keys, stride, n_keys, head_dim, scale, scores);
+    else
+        score_all(v_load_f32, 4, q, keys, stride, n_keys, head_dim, scale, scores);
+}
+
+/* `vectors` vectors (a constant) of out, the last of them with `left` of its lanes. */
+INLINE void mix_part(load_lanes load, size_t width, const size_t vectors, size_t left,
+                     const float *weights, const uint8_t *value, size_t stride, size_t n_keys,
+                     float *out)
+{
+    v_float sums[4];
+    UNROLL
+    for (size_t j = 0; j < vectors; j++)
+        sums[j] = v_load_part(out + j * VECTOR_LANES, j + 1 < vectors ? VECTOR_LANES : left);
+    for (size_t i = 0; i < n_keys; i++, value += stride) {
+        v_float weight = v_set(weights[i]);
+        UNROLL
+        for (size_t j = 0; j < vectors; j++)
+            sums[j] = v_fma(weight,
+                            load_typed(load, width, value + j * VECTOR_LANES * width,
+                                       j + 1 < vectors ? VECTOR_LANES : left),
+                            sums[j]);
+    }
+    UNROLL
+    for (size_t j = 0; j < vectors; j++)
+        v_store_part(out + j * VECTOR_LANES, sums[j], j + 1 < vectors ? VECTOR_LANES : left);
+}
+
+INLINE void mix_all(load_lanes load, size_t width, const float *weights, const uint8_t *value,
+                    size_t stride, size_t n_keys, size_t head_dim, float *out)
+{
+    size_t d = 0;
+    for (; d + 4 * VECTOR_LANES <= head_dim; d += 4 * VECTOR_LANES)
+        mix_part(load, width, 4, VECTOR_LANES, weights, value + d * width, stride, n_keys, out + d);
+    for (; d + VECTOR_LANES <= head_dim; d += VECTOR_LANES)
+        mix_part(load, width, 1, VECTOR_LANES, weights, value + d * width, stride, n_keys, out + d);
+    if (d < head_dim)
+        mix_part(load, width, 1, head_dim - d, weights, value + d * width, stride, n_keys, out + d);
+}
+
+static void attention_mix(enum tensor_type type, const float *weights, const void *values,
+                          size_t stride, size_t n_keys, size_t head_dim, float *out)
+{
+    if (type == TYPE_F16)
+        mix_all(v_load_f16, 2, weights, values, stride, n_keys, head_dim, out);
+    else
+        mix_all(v_load_f32, 4, weights, values, stride, n_keys, head_dim, out);
+}
+
+const struct kernels VECTOR_TABLE = {
+    .name = VECTOR_NAME,
+    .dequantize = {[TYPE_F32] = dequantize_f32,
+                   [TYPE_F16] = dequantize_f16,
+                   [TYPE_BF16] = dequantize_bf16,
+                   [TYPE_Q4_0] = dequantize_q4_0,
+                   [TYPE_Q4_1] = dequantize_q4_1,
+                   [TYPE_Q5_0] = dequantize_q5_0,
+                   [TYPE_Q5_1] = dequantize_q5_1,
+                   [TYPE_Q8_0] = dequantize_q8_0,
+                   [TYPE_Q2_K] = dequantize_q2_k,
+                   [TYPE_Q3_K] = dequantize_q3_k,
+                   [TYPE_Q4_K] = dequantize_q4_k,
+                   [TYPE_Q5_K] = dequantize_q5_k,
+                   [TYPE_Q6_K] = dequantize_q6_k},
+    .quantize = {[TYPE_F32] = scalar_quantize_f32,
+                 [TYPE_F16] = quantize_f16,
+                 [TYPE_BF16] = scalar_quantize_bf16,
+                 [TYPE_Q4_0] = scalar_quantize_q4_0,
+                 [TYPE_Q4_1] = scalar_quantize_q4_1,
+                 [TYPE_Q5_0] = scalar_quantize_q5_0,
+                 [TYPE_Q5_1] = scalar_quantize_q5_1,
+                 [TYPE_Q8_0] = scalar_quantize_q8_0},
+    .gemm_f32 = gemm_f32,
+    .rms_norm = rms_norm,
+    .silu_multiply = silu_multiply,
+    .add = add,
+    .rope = rope,
+    .attention_scores = attention_scores,
+    .attention_mix = attention_mix,
+    .exp_sum = exp_sum,
+    .max = maximum,
+};
+
+#endif
