@@ -24,14 +24,14 @@
 enum { MAX_TENSOR_DIMS = 4 };
 
 struct tensor {
-    const char *name;   /* Hugging Face's name where there is one, else the file's */
+    const char *name; /* Hugging Face's name where there is one, else the file's */
     enum tensor_type type;
     size_t n_dims;
     size_t shape[MAX_TENSOR_DIMS]; /* outermost first: [rows, cols] */
-    const void *data;   /* in the mapping; may be unaligned */
+    const void *data;              /* in the mapping; may be unaligned */
     size_t bytes;
-    const char *file;   /* path of the file it is in */
-    size_t offset;      /* in that file */
+    const char *file; /* path of the file it is in */
+    size_t offset;    /* in that file */
 };
 
 struct checkpoint;
