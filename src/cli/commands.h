@@ -5,6 +5,7 @@
 /* X(name, function, what `tandem` alone says of it), in the order in which it is shown. */
 #define TANDEM_COMMANDS(X)                                                                         \
     X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
+    X("bench", command_bench, "speed of prompt processing and generation")                         \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

@@ -1,0 +1,323 @@
+/* tandem bench: speed of prompt processing and generation, by itself, in batches, at depth. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LIST = 16, MAX_REPEATS = 1000, MAX_SEQUENCES = 256 };
+
+struct size_list {
+    size_t items[MAX_LIST], count;
+};
+
+struct bench {
+    struct model *model;
+    struct kv_cache *cache;
+    struct row *rows; /* [max_rows] */
+    float *logits;    /* [max_sequences, vocab_size] */
+    struct rng rng;
+    size_t repeats;
+    bool quiet;
+};
+
+/* Tokens per second over the repetitions. */
+struct rate {
+    double median, min, max;
+};
+
+static int32_t random_token(struct bench *b)
+{
+    return (int32_t)rng_below(&b->rng, model_shape(b->model)->vocab_size);
+}
+
+static void clear(struct bench *b)
+{
+    for (size_t i = 0; i < kv_cache_sequences(b->cache); i++) {
+        kv_truncate(b->cache, i, 0);
+        kv_set_rope_is_long(b->cache, i, false);
+    }
+}
+
+/* Appends n tokens to sequence 0 in passes of at most max_rows; the last wants logits. */
+static enum status prefill(struct bench *b, size_t sequence, size_t n, struct error *err)
+{
+    size_t done = kv_length(b->cache, sequence), end = done + n;
+    kv_set_rope_is_long(b->cache, sequence, model_rope_is_long(b->model, end));
+    if (!kv_reserve(b->cache, sequence, n))
+        return error_set(err, STATUS_LIMIT, "the KV cache has no room for %zu more tokens", n);
+    while (done < end) {
+        size_t count =
+            end - done < model_max_rows(b->model) ? end - done : model_max_rows(b->model);
+        for (size_t i = 0; i < count; i++)
+            b->rows[i] = (struct row){.token = random_token(b),
+                                      .position = (int32_t)(done + i),
+                                      .sequence = (int32_t)sequence,
+                                      .wants_logits = done + i + 1 == end};
+        enum status status = model_forward(b->model, b->cache, b->rows, count, b->logits, err);
+        if (status)
+            return status;
+        done += count;
+    }
+    return STATUS_OK;
+}
+
+/* n steps in which each of `batch` sequences grows by one token. */
+static enum status decode(struct bench *b, size_t batch, size_t n, struct error *err)
+{
+    for (size_t step = 0; step < n; step++) {
+        for (size_t s = 0; s < batch; s++) {
+            if (!kv_reserve(b->cache, s, 1))
+                return error_set(err, STATUS_LIMIT, "the KV cache is full");
+            b->rows[s] = (struct row){.token = random_token(b),
+                                      .position = (int32_t)kv_length(b->cache, s),
+                                      .sequence = (int32_t)s,
+                                      .wants_logits = true};
+        }
+        enum status status = model_forward(b->model, b->cache, b->rows, batch, b->logits, err);
+        if (status)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static struct rate summarise(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare_doubles);
+    double middle = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return (struct rate){.median = middle, .min = values[0], .max = values[n - 1]};
+}
+
+/* Times prefill (batch 0) or decode of `batch` sequences, each at `depth`, after one warm-up. */
+static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth, struct rate *rate,
+                           struct error *err)
+{
+    double values[MAX_REPEATS];
+    for (size_t r = 0; r <= b->repeats; r++) {
+        enum status status = STATUS_OK;
+        clear(b);
+        for (size_t s = 0; !status && depth && s < (batch ? batch : 1); s++)
+            status = prefill(b, s, depth, err);
+        if (status)
+            return status;
+        double start = clock_seconds();
+        size_t steps = r || !batch ? n : 1; /* the warm-up of decoding is one step */
+        status = batch ? decode(b, batch, steps, err) : prefill(b, 0, n, err);
+        if (status)
+            return status;
+        double tokens = (double)(steps * (batch ? batch : 1));
+        if (r)
+            values[r - 1] = tokens / (clock_seconds() - start);
+    }
+    *rate = summarise(values, b->repeats);
+    return STATUS_OK;
+}
+
+static json_t *rate_to_json(size_t n, size_t batch, size_t depth, struct rate rate)
+{
+    return json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)n, "batch", (json_int_t)batch,
+                     "depth", (json_int_t)depth, "tokens_per_second", "median", rate.median, "min",
+                     rate.min, "max", rate.max);
+}
+
+/* Measures one line, prints it, and adds it to the JSON array or object. */
+static enum status line(struct bench *b, const char *label, size_t batch, size_t n, size_t depth,
+                        json_t **json, struct error *err)
+{
+    struct rate rate;
+    enum status status = measure(b, batch, n, depth, &rate, err);
+    if (status)
+        return status;
+    *json = rate_to_json(n, batch ? batch : 1, depth, rate);
+    if (!b->quiet)
+        printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f\n", label, n, batch ? batch : 1, depth,
+               rate.median, rate.min, rate.max);
+    fflush(stdout);
+    return *json ? STATUS_OK : error_memory(err, "the results");
+}
+
+struct plan {
+    size_t n_prompt, n_answer;
+    struct size_list batches, depths;
+};
+
+static enum status run_plan(struct bench *b, const struct plan *plan, json_t *result,
+                            struct error *err)
+{
+    json_t *json, *sweep = json_array();
+    enum status status = STATUS_OK;
+    json_object_set_new(result, "sweep", sweep);
+    for (size_t d = 0; d < plan->depths.count && !status; d++) {
+        size_t depth = plan->depths.items[d];
+        if (plan->n_prompt) {
+            status = line(b, "prompt", 0, plan->n_prompt, depth, &json, err);
+            if (!status && d == 0)
+                json_object_set(result, "pp", json);
+            if (!status)
+                json_array_append_new(sweep, json);
+        }
+        for (size_t i = 0; i < plan->batches.count && plan->n_answer && !status; i++) {
+            size_t batch = plan->batches.items[i];
+            status = line(b, "answer", batch, plan->n_answer, depth, &json, err);
+            if (!status && d == 0 && i == 0)
+                json_object_set(result, "tg", json);
+            if (!status)
+                json_array_append_new(sweep, json);
+        }
+    }
+    return status;
+}
+
+static size_t largest(const struct size_list *list)
+{
+    size_t max = 0;
+    for (size_t i = 0; i < list->count; i++)
+        max = list->items[i] > max ? list->items[i] : max;
+    return max;
+}
+
+static bool parse_sizes(const char *text, size_t most, struct size_list *list)
+{
+    list->count = 0;
+    for (const char *p = text; *p && list->count < MAX_LIST;) {
+        char *end;
+        unsigned long value = strtoul(p, &end, 10);
+        if (end == p || value > most || (*end && *end != ','))
+            return false;
+        list->items[list->count++] = value;
+        p = *end ? end + 1 : end;
+    }
+    return list->count > 0;
+}
+
+static enum status set_up(struct bench *b, const char *path, const struct model_options *options,
+                          const struct plan *plan, enum tensor_type kv_type, struct error *err)
+{
+    enum status status = model_open(path, options, &b->model, err);
+    if (status)
+        return status;
+    const struct hyperparameters *shape = model_shape(b->model);
+    size_t batch = largest(&plan->batches), depth = largest(&plan->depths);
+    size_t prompt = plan->n_prompt + depth;
+    size_t answers = batch * ((plan->n_answer + depth) / PAGE_POSITIONS + 1) * PAGE_POSITIONS;
+    struct kv_options kv = {.type = kv_type,
+                            .n_sequences = batch ? batch : 1,
+                            .n_positions = prompt > answers ? prompt : answers};
+    status = kv_cache_create(shape, &kv, &b->cache, err);
+    if (status)
+        return status;
+    b->rows = mem_array(model_max_rows(b->model), sizeof *b->rows);
+    b->logits = mem_array(kv.n_sequences, shape->vocab_size * sizeof *b->logits);
+    return b->rows && b->logits ? STATUS_OK : error_memory(err, "the benchmark");
+}
+
+static void describe(const struct bench *b, double load_seconds, json_t *result)
+{
+    json_object_update_new(
+        result, json_pack("{ss ss ss sI sI sI sf}", "model", model_name(b->model), "type",
+                          model_weight_type(b->model), "isa", model_isa(b->model), "threads",
+                          (json_int_t)model_threads(b->model), "weight_bytes",
+                          (json_int_t)model_weight_bytes(b->model), "kv_bytes",
+                          (json_int_t)kv_cache_bytes(b->cache), "load_seconds", load_seconds));
+    if (!b->quiet)
+        printf("%s, %s, %.2f GB, %s, %zu threads, loaded in %.3f s\n\n%-8s %6s %6s %7s %12s %10s "
+               "%10s\n",
+               model_name(b->model), model_weight_type(b->model),
+               (double)model_weight_bytes(b->model) / 1e9, model_isa(b->model),
+               model_threads(b->model), load_seconds, "test", "tokens", "batch", "depth",
+               "tokens/s", "min", "max");
+}
+
+static int run(const char *path, const struct model_options *options, const struct plan *plan,
+               enum tensor_type kv_type, size_t repeats, bool json)
+{
+    struct error err = {0};
+    struct bench b = {.repeats = repeats, .quiet = json};
+    json_t *result = json_object();
+    rng_seed(&b.rng, 1);
+    double start = clock_seconds();
+    enum status status = set_up(&b, path, options, plan, kv_type, &err);
+    if (!status) {
+        describe(&b, clock_seconds() - start, result);
+        status = run_plan(&b, plan, result, &err);
+    }
+    if (!status) {
+        json_object_set_new(result, "peak_rss_bytes",
+                            json_integer((json_int_t)mem_peak_resident()));
+        struct strbuf out = {0};
+        json_write(&out, result, true);
+        if (json)
+            puts(strbuf_text(&out));
+        else
+            printf("\npeak memory %.2f GB\n", (double)mem_peak_resident() / 1e9);
+        strbuf_free(&out);
+    }
+    json_decref(result);
+    mem_free(b.rows);
+    mem_free(b.logits);
+    kv_cache_free(b.cache);
+    model_close(b.model);
+    return status ? report_error(&err) : finish_output();
+}
+
+int command_bench(int argc, char **argv)
+{
+    struct plan plan = {.n_prompt = 512, .n_answer = 64};
+    const char *batches = "1", *depths = "0", *kv_name = "f16";
+    struct model_options model_options = {0};
+    size_t repeats = 5;
+    bool json = false;
+    const struct option options[] = {
+        {"prompt", 'p', OPTION_SIZE, &plan.n_prompt, "N", "tokens of the prompt (512; 0: none)"},
+        {"answer", 'n', OPTION_SIZE, &plan.n_answer, "N", "tokens generated (64; 0: none)"},
+        {"batch", 'b', OPTION_STRING, &batches, "1,2,4", "sequences that decode at once (1)"},
+        {"depth", 'd', OPTION_STRING, &depths, "0,4096", "tokens that are in the cache before (0)"},
+        {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
+        {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
+        {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},
+        {"kv-type", 0, OPTION_STRING, &kv_name, "TYPE", "KV cache in f16 or f32 (f16)"},
+        {"json", 0, OPTION_FLAG, &json, NULL, "print JSON"},
+        {0}};
+    const struct usage usage = {
+        "bench",
+        "MODEL",
+        "Measures tokens per second: of a prompt, and of generation. Prints the median, the\n"
+        "least and the most of the repetitions. Random tokens; sampling is not included.",
+        options,
+        1,
+        1,
+        "  tandem bench model.gguf -p 512 -n 64 -t 2\n"
+        "  tandem bench model.gguf -p 0 -b 1,2,4,8,16\n"
+        "  tandem bench model.gguf -d 0,4096,16384\n"};
+    struct args args;
+    enum tensor_type kv_type;
+    int status = args_parse(&usage, argc, argv, &args);
+    if (status != ARGS_OK)
+        return status;
+    if (!parse_sizes(batches, MAX_SEQUENCES, &plan.batches) || !largest(&plan.batches))
+        status = args_wrong(&usage, "--batch %s: expected numbers from 1 to %d, like 1,2,4",
+                            batches, MAX_SEQUENCES);
+    else if (!parse_sizes(depths, 1 << 24, &plan.depths))
+        status = args_wrong(&usage, "--depth %s: expected numbers, like 0,4096", depths);
+    else if (!repeats || repeats > MAX_REPEATS)
+        status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_REPEATS);
+    else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
+        status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", kv_name);
+    else
+        status = run(args.operands[0], &model_options, &plan, kv_type, repeats, json);
+    args_free(&args);
+    return status;
+}
