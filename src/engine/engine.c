@@ -102,7 +102,11 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
     e->n_slots = kv.n_sequences = 2 * e->max_sequences;
     if (!size_multiply(e->context_length, e->max_sequences, &kv.n_positions) ||
         kv.n_positions > affordable)
-        kv.n_positions = affordable > e->context_length ? affordable : e->context_length;
+        kv.n_positions = affordable;
+    if (options->cache_positions)
+        kv.n_positions = options->cache_positions;
+    if (kv.n_positions < e->context_length)
+        kv.n_positions = e->context_length;
     return kv_cache_create(shape, &kv, &e->cache, err);
 }
 

@@ -37,6 +37,8 @@ struct engine_options {
     size_t context_length;   /* most tokens of one sequence; 0: the model's, capped so that the
                                 cache fits in half of the free memory (a warning says so) */
     size_t max_sequences;    /* running at once; 0: 8 */
+    size_t cache_positions;  /* of the KV cache, all sequences together; at least the context.
+                                0: max_sequences contexts, as far as half of the free memory */
     size_t max_rows;         /* per step; 0: 512 */
     bool kv_f32;             /* cache in F32 instead of F16 */
     const char *isa;
