@@ -65,10 +65,16 @@ static size_t get_size(struct reader *r, const char *suffix, size_t low, size_t 
     return value ? value : low;
 }
 
+/* `fallback` NAN: the key must be there. */
 static double get_number(struct reader *r, const char *suffix, double fallback)
 {
-    gguf_get_number(r->gguf, arch_key(r, suffix), &fallback, r->err);
-    return fallback;
+    double value = fallback;
+    const char *key = arch_key(r, suffix);
+    gguf_get_number(r->gguf, key, &value, r->err);
+    if (isnan(fallback) && !r->err->status && !gguf_find(r->gguf, key))
+        error_set(r->err, STATUS_NOT_FOUND, "%s: the metadata key %s is missing", r->gguf->name,
+                  key);
+    return value;
 }
 
 static void read_shape(struct reader *r, struct hyperparameters *h)
@@ -79,7 +85,7 @@ static void read_shape(struct reader *r, struct hyperparameters *h)
     h->n_heads = get_size(r, "attention.head_count", 1, MAX_HEADS, 0);
     h->n_kv_heads = get_size(r, "attention.head_count_kv", 1, MAX_HEADS, h->n_heads);
     h->context_length = get_size(r, "context_length", 1, INT32_MAX, 0);
-    h->rms_norm_eps = get_number(r, "attention.layer_norm_rms_epsilon", 0);
+    h->rms_norm_eps = get_number(r, "attention.layer_norm_rms_epsilon", NAN);
     size_t head_dim = h->dim / h->n_heads;
     h->head_dim = get_size(r, "attention.key_length", 1, MAX_DIM, head_dim ? head_dim : 1);
     size_t value_dim = get_size(r, "attention.value_length", 1, MAX_DIM, h->head_dim);
