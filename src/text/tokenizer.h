@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "base/vocab_source.h"
+#include "text/decoder.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,9 +69,7 @@ int32_t tokenizer_unk(const struct tokenizer *tokenizer);
 struct detokenizer {
     const struct tokenizer *tokenizer;
     unsigned flags;
-    struct token_list ids;  /* what is not settled yet, and what it depends on */
-    size_t settled, emitted;
-    struct strbuf scratch;
+    struct decoder_state state; /* what later tokens can still change */
 };
 void detokenizer_init(struct detokenizer *d, const struct tokenizer *tokenizer, unsigned flags);
 enum status detokenizer_push(struct detokenizer *d, int32_t id, struct strbuf *out,

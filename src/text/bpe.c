@@ -1,0 +1,387 @@
+#include "text/bpe.h"
+#include "text/byte_level.h"
+#include "text/unicode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SHORT_PIECE = 96, /* symbols; up to here an array beats a heap */
+    CACHED_BYTES = 31,
+    CACHED_IDS = 8,
+    NONE = -1,
+};
+#define NO_MERGE UINT64_MAX
+#define NO_SYMBOL UINT32_MAX
+
+struct bpe_cache_entry {
+    char key[CACHED_BYTES];
+    uint8_t length; /* 0: free */
+    int32_t ids[CACHED_IDS];
+    uint8_t count;
+};
+
+void bpe_init(struct bpe *bpe, const struct token_table *tokens)
+{
+    *bpe = (struct bpe){.tokens = tokens, .unk_id = VOCAB_NO_ID, .seed = token_hash_seed() | 1};
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        struct strbuf character = {0};
+        char single = (char)byte;
+        byte_level_append(&character, &single, 1);
+        bpe->byte_ids[byte] =
+            token_table_find_model(tokens, strbuf_text(&character), character.length);
+        strbuf_free(&character);
+        snprintf(name, sizeof name, "<0x%02X>", byte);
+        bpe->fallback_ids[byte] = token_table_find(tokens, name, 6);
+    }
+}
+
+void bpe_free(struct bpe *bpe)
+{
+    mem_free(bpe->merges);
+    *bpe = (struct bpe){0};
+}
+
+enum status bpe_reserve_merges(struct bpe *bpe, size_t n, struct error *err)
+{
+    enum { MERGE_LIMIT = 1 << 25 };
+    if (n > MERGE_LIMIT)
+        return error_set(err, STATUS_LIMIT, "%zu merges; at most %d are allowed", n, MERGE_LIMIT);
+    bpe->n_slots = 64;
+    while (bpe->n_slots / 2 < n)
+        bpe->n_slots *= 2;
+    bpe->merges = mem_array(bpe->n_slots, sizeof *bpe->merges);
+    return bpe->merges ? STATUS_OK : error_memory(err, "the merges");
+}
+
+static size_t merge_slot(const struct bpe *bpe, uint32_t left, uint32_t right)
+{
+    uint64_t key = ((uint64_t)left << 32 | right) * bpe->seed;
+    return (size_t)((key ^ key >> 32) * 0x9E3779B97F4A7C15u >> 24) & (bpe->n_slots - 1);
+}
+
+void bpe_add_merge(struct bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id)
+{
+    uint32_t l = (uint32_t)left + 1, r = (uint32_t)right + 1;
+    size_t i = merge_slot(bpe, l, r);
+    while (bpe->merges[i].left && (bpe->merges[i].left != l || bpe->merges[i].right != r))
+        i = (i + 1) & (bpe->n_slots - 1);
+    bpe->n_merges += bpe->merges[i].left == 0;
+    bpe->merges[i] = (struct bpe_merge){l, r, rank, id};
+}
+
+/* rank << 32 | id, so that the smaller value is merged first. */
+static uint64_t find_merge(const struct bpe *bpe, int32_t left, int32_t right)
+{
+    if (!bpe->n_merges)
+        return NO_MERGE;
+    uint32_t l = (uint32_t)left + 1, r = (uint32_t)right + 1;
+    for (size_t i = merge_slot(bpe, l, r); bpe->merges[i].left; i = (i + 1) & (bpe->n_slots - 1))
+        if (bpe->merges[i].left == l && bpe->merges[i].right == r)
+            return (uint64_t)bpe->merges[i].rank << 32 | (uint32_t)bpe->merges[i].id;
+    return NO_MERGE;
+}
+
+enum status bpe_work_init(struct bpe_work *work, size_t text_length, struct error *err)
+{
+    enum { SMALLEST = 64, LARGEST = 1 << 14, BYTES_PER_ENTRY = 16 };
+    *work = (struct bpe_work){.cache_size = SMALLEST};
+    while (work->cache_size < LARGEST && work->cache_size < text_length / BYTES_PER_ENTRY)
+        work->cache_size *= 2;
+    work->cache = mem_array(work->cache_size, sizeof *work->cache);
+    return work->cache ? STATUS_OK : error_memory(err, "encoding");
+}
+
+void bpe_work_free(struct bpe_work *work)
+{
+    token_list_free(&work->symbols);
+    mem_free(work->chain);
+    mem_free(work->heap);
+    mem_free(work->cache);
+    *work = (struct bpe_work){0};
+}
+
+/* --- a piece's first symbols: its characters --- */
+
+/* The `tokenizers` library keeps an unknown character in hand, and joins the next one to it
+ * where fuse_unk is set. */
+struct symbol_builder {
+    const struct bpe *bpe;
+    struct token_list *symbols;
+    bool unknown, failed;
+};
+
+static void add_symbol(struct symbol_builder *builder, int32_t id)
+{
+    if (!token_list_add(builder->symbols, id))
+        builder->failed = true;
+}
+
+static void flush_unknown(struct symbol_builder *builder)
+{
+    if (builder->unknown)
+        add_symbol(builder, builder->bpe->unk_id);
+    builder->unknown = false;
+}
+
+static bool add_fallback_bytes(struct symbol_builder *builder, const char *text, size_t length)
+{
+    const int32_t *ids = builder->bpe->fallback_ids;
+    for (size_t i = 0; i < length; i++)
+        if (ids[(uint8_t)text[i]] == VOCAB_NO_ID)
+            return false;
+    for (size_t i = 0; i < length; i++)
+        add_symbol(builder, ids[(uint8_t)text[i]]);
+    return true;
+}
+
+static void add_character(struct symbol_builder *builder, const char *text, size_t length)
+{
+    int32_t id = token_table_find_model(builder->bpe->tokens, text, length);
+    if (id != VOCAB_NO_ID) {
+        flush_unknown(builder);
+        add_symbol(builder, id);
+        return;
+    }
+    if (builder->bpe->byte_fallback && add_fallback_bytes(builder, text, length))
+        return;
+    if (builder->bpe->unk_id == VOCAB_NO_ID)
+        return;
+    if (!builder->bpe->fuse_unk)
+        flush_unknown(builder);
+    builder->unknown = true;
+}
+
+static void add_raw_byte(struct symbol_builder *builder, char byte)
+{
+    int32_t id = builder->bpe->byte_ids[(uint8_t)byte];
+    if (id != VOCAB_NO_ID) {
+        flush_unknown(builder);
+        add_symbol(builder, id);
+        return;
+    }
+    struct strbuf character = {0};
+    byte_level_append(&character, &byte, 1);
+    add_character(builder, strbuf_text(&character), character.length);
+    strbuf_free(&character);
+}
+
+static bool split_into_symbols(const struct bpe *bpe, const char *piece, size_t length,
+                               bool raw_bytes, struct token_list *symbols)
+{
+    struct symbol_builder builder = {.bpe = bpe, .symbols = symbols};
+    symbols->count = 0;
+    for (size_t i = 0; i < length && !builder.failed;) {
+        if (raw_bytes) {
+            add_raw_byte(&builder, piece[i++]);
+            continue;
+        }
+        uint32_t c;
+        size_t n = unicode_next(piece + i, length - i, &c);
+        add_character(&builder, piece + i, n);
+        i += n;
+    }
+    flush_unknown(&builder);
+    return !builder.failed;
+}
+
+/* --- merging in an array: pairs[i] is the merge of ids[i] and ids[i + 1] --- */
+
+static size_t lowest_pair(const uint64_t *pairs, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (pairs[i] >> 32 < pairs[best] >> 32)
+            best = i;
+    return best;
+}
+
+static size_t merge_short(const struct bpe *bpe, int32_t *ids, size_t n)
+{
+    uint64_t pairs[SHORT_PIECE];
+    for (size_t i = 0; i + 1 < n; i++)
+        pairs[i] = find_merge(bpe, ids[i], ids[i + 1]);
+    while (n > 1) {
+        size_t best = lowest_pair(pairs, n - 1);
+        if (pairs[best] == NO_MERGE)
+            break;
+        ids[best] = (int32_t)(uint32_t)pairs[best];
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            ids[i] = ids[i + 1];
+            pairs[i - 1] = pairs[i];
+        }
+        if (best > 0)
+            pairs[best - 1] = find_merge(bpe, ids[best - 1], ids[best]);
+        if (best + 1 < n)
+            pairs[best] = find_merge(bpe, ids[best], ids[best + 1]);
+    }
+    return n;
+}
+
+/* --- merging with a heap --- */
+
+static bool comes_before(const struct bpe_candidate *a, const struct bpe_candidate *b)
+{
+    uint64_t rank_a = a->merge >> 32, rank_b = b->merge >> 32;
+    return rank_a != rank_b ? rank_a < rank_b : a->position < b->position;
+}
+
+static bool heap_push(struct bpe_work *work, struct bpe_candidate candidate)
+{
+    if (!mem_grow(&work->heap, &work->heap_capacity, work->heap_count, sizeof *work->heap))
+        return false;
+    size_t i = work->heap_count++;
+    for (; i > 0 && comes_before(&candidate, &work->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        work->heap[i] = work->heap[(i - 1) / 2];
+    work->heap[i] = candidate;
+    return true;
+}
+
+static struct bpe_candidate heap_pop(struct bpe_work *work)
+{
+    struct bpe_candidate top = work->heap[0], last = work->heap[--work->heap_count];
+    size_t i = 0, child;
+    while ((child = 2 * i + 1) < work->heap_count) {
+        if (child + 1 < work->heap_count &&
+            comes_before(&work->heap[child + 1], &work->heap[child]))
+            child++;
+        if (!comes_before(&work->heap[child], &last))
+            break;
+        work->heap[i] = work->heap[child];
+        i = child;
+    }
+    work->heap[i] = last;
+    return top;
+}
+
+static uint64_t chain_merge(const struct bpe *bpe, const struct bpe_symbol *chain, uint32_t at)
+{
+    uint32_t next = chain[at].next;
+    if (chain[at].id == VOCAB_NO_ID || next == NO_SYMBOL)
+        return NO_MERGE;
+    return find_merge(bpe, chain[at].id, chain[next].id);
+}
+
+static bool push_pair(const struct bpe *bpe, struct bpe_work *work, uint32_t at)
+{
+    if (at == NO_SYMBOL)
+        return true;
+    uint64_t merge = chain_merge(bpe, work->chain, at);
+    return merge == NO_MERGE || heap_push(work, (struct bpe_candidate){merge, at});
+}
+
+static bool start_chain(const struct bpe *bpe, struct bpe_work *work)
+{
+    size_t n = work->symbols.count;
+    if (n > work->chain_capacity) {
+        struct bpe_symbol *chain = mem_resize(work->chain, n, sizeof *chain);
+        if (!chain)
+            return false;
+        work->chain = chain;
+        work->chain_capacity = n;
+    }
+    for (size_t i = 0; i < n; i++)
+        work->chain[i] = (struct bpe_symbol){work->symbols.ids[i], i ? (uint32_t)i - 1 : NO_SYMBOL,
+                                             i + 1 < n ? (uint32_t)i + 1 : NO_SYMBOL};
+    work->heap_count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!push_pair(bpe, work, (uint32_t)i))
+            return false;
+    return true;
+}
+
+static bool merge_long(const struct bpe *bpe, struct bpe_work *work)
+{
+    if (!start_chain(bpe, work))
+        return false;
+    struct bpe_symbol *chain = work->chain;
+    while (work->heap_count) {
+        struct bpe_candidate top = heap_pop(work);
+        if (chain_merge(bpe, chain, top.position) != top.merge)
+            continue; /* one of the two has been merged with another neighbour */
+        struct bpe_symbol *left = &chain[top.position], *right = &chain[left->next];
+        left->id = (int32_t)(uint32_t)top.merge;
+        right->id = VOCAB_NO_ID;
+        left->next = right->next;
+        if (left->next != NO_SYMBOL)
+            chain[left->next].previous = top.position;
+        if (!push_pair(bpe, work, left->previous) || !push_pair(bpe, work, top.position))
+            return false;
+    }
+    work->symbols.count = 0;
+    for (uint32_t i = 0; i != NO_SYMBOL; i = chain[i].next)
+        work->symbols.ids[work->symbols.count++] = chain[i].id;
+    return true;
+}
+
+/* --- one piece --- */
+
+static bool append_ids(struct token_list *out, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!token_list_add(out, ids[i]))
+            return false;
+    return true;
+}
+
+static int32_t whole_token(const struct bpe *bpe, const char *piece, size_t length, bool raw_bytes)
+{
+    if (!raw_bytes)
+        return token_table_find_model(bpe->tokens, piece, length);
+    struct strbuf written = {0};
+    byte_level_append(&written, piece, length);
+    int32_t id = token_table_find_model(bpe->tokens, strbuf_text(&written), written.length);
+    strbuf_free(&written);
+    return id;
+}
+
+static bool encode_uncached(const struct bpe *bpe, struct bpe_work *work, const char *piece,
+                            size_t length, bool raw_bytes)
+{
+    struct token_list *symbols = &work->symbols;
+    symbols->count = 0;
+    if (bpe->ignore_merges) {
+        int32_t id = whole_token(bpe, piece, length, raw_bytes);
+        if (id != VOCAB_NO_ID)
+            return token_list_add(symbols, id);
+    }
+    if (!split_into_symbols(bpe, piece, length, raw_bytes, symbols))
+        return false;
+    if (symbols->count > SHORT_PIECE)
+        return merge_long(bpe, work);
+    symbols->count = merge_short(bpe, symbols->ids, symbols->count);
+    return true;
+}
+
+static void remember(struct bpe_cache_entry *entry, const char *piece, size_t length,
+                     const struct token_list *ids)
+{
+    if (length > CACHED_BYTES || ids->count > CACHED_IDS || !ids->count)
+        return;
+    memcpy(entry->key, piece, length);
+    memcpy(entry->ids, ids->ids, ids->count * sizeof *entry->ids);
+    entry->length = (uint8_t)length;
+    entry->count = (uint8_t)ids->count;
+}
+
+enum status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *piece,
+                       size_t length, bool raw_bytes, struct token_list *out, struct error *err)
+{
+    if (length >= UINT32_MAX / 2)
+        return error_set(err, STATUS_LIMIT, "a piece of %zu bytes is too long to encode", length);
+    if (!length)
+        return STATUS_OK;
+    struct bpe_cache_entry *entry =
+        &work->cache[token_hash(piece, length <= CACHED_BYTES ? length : 0, bpe->seed) &
+                     (work->cache_size - 1)];
+    if (entry->length == length && !memcmp(entry->key, piece, length))
+        return append_ids(out, entry->ids, entry->count) ? STATUS_OK
+                                                         : error_memory(err, "token ids");
+    if (!encode_uncached(bpe, work, piece, length, raw_bytes) ||
+        !append_ids(out, work->symbols.ids, work->symbols.count))
+        return error_memory(err, "token ids");
+    remember(entry, piece, length, &work->symbols);
+    return STATUS_OK;
+}
