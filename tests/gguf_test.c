@@ -440,27 +440,68 @@ static void test_conversions(void **state)
 
 /* ---- vocabularies ---- */
 
-/* A folder with a real tokenizer and a model of one tiny tensor. */
-static void make_vocabulary_folder(const char *tokenizer, const char *config)
+/* A folder with a model of one tiny tensor. */
+static void make_tiny_folder(const char *name, const char *config)
+{
+    static const char header[] =
+        "{\"model.norm.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    char weights[8 + sizeof header - 1 + 4] = {sizeof header - 1}, path[400];
+    struct error err = {0};
+    memcpy(weights + 8, header, sizeof header - 1);
+    ok(file_make_directory(temporary(name), &err), &err);
+    snprintf(path, sizeof path, "%s/config.json", temporary(name));
+    ok(file_write_atomic(path, config, strlen(config), &err), &err);
+    snprintf(path, sizeof path, "%s/model.safetensors", temporary(name));
+    ok(file_write_atomic(path, weights, sizeof weights, &err), &err);
+}
+
+/* Constants that no golden checkpoint has. */
+static void test_other_hyperparameters(void **state)
+{
+    (void)state;
+    static const char shape[] = "\"hidden_size\": 8, \"intermediate_size\": 8, "
+                                "\"num_hidden_layers\": 3, \"num_attention_heads\": 2, "
+                                "\"vocab_size\": 9, \"max_position_embeddings\": 4096";
+    static const char *const configs[] = {
+        "\"model_type\": \"qwen2\", \"use_sliding_window\": true, \"sliding_window\": 5, "
+        "\"max_window_layers\": 2, \"head_dim\": 6",
+        "\"model_type\": \"qwen2\", \"use_sliding_window\": true, \"sliding_window\": 5, "
+        "\"max_window_layers\": 0",
+        "\"model_type\": \"qwen2\", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.5}",
+        "\"model_type\": \"qwen2\", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2.5, "
+        "\"attention_factor\": 1.5, \"beta_fast\": 30, \"beta_slow\": 2}",
+        "\"model_type\": \"phi3\", \"partial_rotary_factor\": 0.5, \"rope_scaling\": {\"type\": "
+        "\"longrope\", \"short_factor\": [1.25], \"long_factor\": [7], "
+        "\"attention_factor\": 1.3, \"original_max_position_embeddings\": 64}",
+        /* No window, though as many layers and as much context as Phi-3-mini-4k. */
+        "\"model_type\": \"phi3\", \"sliding_window\": null",
+    };
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        struct error err = {0};
+        char config[1000];
+        snprintf(config, sizeof config, "{%s, %s}", configs[i], shape);
+        make_tiny_folder("tiny", config);
+        struct checkpoint *cp = open_checkpoint(temporary("tiny"));
+        ok(checkpoint_write_gguf(cp, temporary("tiny.gguf"), KEEP_TYPES, &err), &err);
+        struct checkpoint *again = open_checkpoint(temporary("tiny.gguf"));
+        struct hyperparameters h = *checkpoint_hyperparameters(cp);
+        h.tied_embeddings = true; /* there is no output.weight */
+        compare_hyperparameters(&h, checkpoint_hyperparameters(again));
+        checkpoint_close(again);
+        checkpoint_close(cp);
+    }
+}
+
+static void link_tokenizer(const char *tokenizer, const char *name)
 {
     static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
                                         "generation_config.json"};
-    static const char header[] =
-        "{\"model.norm.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
-    char weights[8 + sizeof header - 1 + 4] = {sizeof header - 1}, from[2000];
-    struct error err = {0};
-    memcpy(weights + 8, header, sizeof header - 1);
-    ok(file_make_directory(temporary("vocab"), &err), &err);
     for (size_t i = 0; i < 3; i++) {
-        char to[400];
+        char from[2000], to[400];
         snprintf(from, sizeof from, "%s/%s", shared_path(tokenizer), files[i]);
-        snprintf(to, sizeof to, "%s/%s", temporary("vocab"), files[i]);
-        unlink(to);
+        snprintf(to, sizeof to, "%s/%s", temporary(name), files[i]);
         assert_int_equal(symlink(from, to), 0);
     }
-    ok(file_write_atomic(temporary("vocab/config.json"), config, strlen(config), &err), &err);
-    ok(file_write_atomic(temporary("vocab/model.safetensors"), weights, sizeof weights, &err),
-       &err);
 }
 
 static void assert_token(const struct vocab_source *v, size_t id, const char *text, int type)
@@ -471,11 +512,14 @@ static void assert_token(const struct vocab_source *v, size_t id, const char *te
     assert_int_equal(v->types[id], type);
 }
 
-static struct checkpoint *convert_vocabulary(const char *tokenizer, const char *config)
+/* `name`: of the folder to make. */
+static struct checkpoint *convert_vocabulary(const char *name, const char *tokenizer,
+                                             const char *config)
 {
     struct error err = {0};
-    make_vocabulary_folder(tokenizer, config);
-    struct checkpoint *cp = open_checkpoint(temporary("vocab"));
+    make_tiny_folder(name, config);
+    link_tokenizer(tokenizer, name);
+    struct checkpoint *cp = open_checkpoint(temporary(name));
     ok(checkpoint_write_gguf(cp, temporary("vocab.gguf"), KEEP_TYPES, &err), &err);
     checkpoint_close(cp);
     return open_checkpoint(temporary("vocab.gguf"));
@@ -485,7 +529,7 @@ static void test_byte_level_vocabulary(void **state)
 {
     (void)state;
     struct checkpoint *cp = convert_vocabulary(
-        "tokenizers/qwen2.5",
+        "qwen", "tokenizers/qwen2.5",
         "{\"model_type\": \"qwen2\", \"hidden_size\": 8, \"intermediate_size\": 8, "
         "\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"vocab_size\": 152064}");
     const struct vocab_source *v = checkpoint_vocab(cp);
@@ -516,7 +560,7 @@ static void test_sentencepiece_vocabulary(void **state)
     struct checkpoint *reference;
     struct error err = {0};
     struct checkpoint *cp = convert_vocabulary(
-        "tokenizers/phi-3-mini-4k",
+        "phi", "tokenizers/phi-3-mini-4k",
         "{\"model_type\": \"phi3\", \"hidden_size\": 8, \"intermediate_size\": 8, "
         "\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"vocab_size\": 32064}");
     ok(checkpoint_open_vocabulary(shared_path("tokenizers/phi-3-mini-4k/vocab.gguf"), &reference,
@@ -567,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_split_files),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_other_hyperparameters),
         cmocka_unit_test(test_byte_level_vocabulary),
         cmocka_unit_test(test_sentencepiece_vocabulary),
     };
