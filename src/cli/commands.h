@@ -7,6 +7,7 @@
     X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
     X("bench", command_bench, "speed of prompt processing and generation")                         \
     X("tokenize", command_tokenize, "text to token ids and back, as JSON lines")                   \
+    X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
     /* the end */
 

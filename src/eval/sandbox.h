@@ -23,22 +23,22 @@
 #include <stddef.h>
 
 struct sandbox_limits {
-    double wall_seconds;  /* until the whole tree is killed */
-    size_t cpu_seconds;   /* RLIMIT_CPU, per process */
-    size_t memory_bytes;  /* RLIMIT_AS, per process */
-    size_t file_bytes;    /* RLIMIT_FSIZE, and the size of each tmpfs */
-    size_t open_files;    /* RLIMIT_NOFILE */
-    size_t processes;     /* 0: the program may start threads but no processes;
-                             N: up to N processes and threads at a time (RLIMIT_NPROC) */
-    size_t output_bytes;  /* of stdout and of stderr; more ends the run */
+    double wall_seconds; /* until the whole tree is killed */
+    size_t cpu_seconds;  /* RLIMIT_CPU, per process */
+    size_t memory_bytes; /* RLIMIT_AS, per process */
+    size_t file_bytes;   /* RLIMIT_FSIZE, and the size of each tmpfs */
+    size_t open_files;   /* RLIMIT_NOFILE */
+    size_t processes;    /* 0: the program may start threads but no processes;
+                            N: up to N processes and threads at a time (RLIMIT_NPROC) */
+    size_t output_bytes; /* of stdout and of stderr; more ends the run */
 };
 extern const struct sandbox_limits sandbox_default_limits;
 
 enum sandbox_end {
-    SANDBOX_EXITED,         /* exit_status is the program's */
-    SANDBOX_SIGNALLED,      /* exit_status is the signal (SIGSYS: the filter; SIGXCPU, ...) */
-    SANDBOX_TIMED_OUT,      /* wall clock */
-    SANDBOX_OUTPUT_LIMIT,   /* printed more than output_bytes */
+    SANDBOX_EXITED,       /* exit_status is the program's */
+    SANDBOX_SIGNALLED,    /* exit_status is the signal (SIGSYS: the filter; SIGXCPU, ...) */
+    SANDBOX_TIMED_OUT,    /* wall clock */
+    SANDBOX_OUTPUT_LIMIT, /* printed more than output_bytes */
 };
 
 struct sandbox_result {

@@ -48,8 +48,8 @@ struct suite_item {
 
 /* Everything in it belongs to the suite. */
 struct suite {
-    const char *name;   /* "core", or the file's path */
-    char sha256[65];    /* of the file's bytes: which prompts exactly */
+    const char *name; /* "core", or the file's path */
+    char sha256[65];  /* of the file's bytes: which prompts exactly */
     struct suite_item *items;
     size_t count;
     json_t *document; /* the items as read; holds the strings */

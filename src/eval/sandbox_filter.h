@@ -1,0 +1,13 @@
+/* The system calls that a program in the sandbox may make. */
+#ifndef TANDEM_EVAL_SANDBOX_FILTER_H
+#define TANDEM_EVAL_SANDBOX_FILTER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* A file (close-on-exec, to be closed by the caller) with the filter as bwrap's --seccomp reads
+ * it. Without processes, fork and its like are refused; without threads, those too. */
+enum status sandbox_filter_open(bool processes, bool threads, int *fd, struct error *err);
+
+#endif
