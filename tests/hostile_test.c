@@ -146,9 +146,9 @@ static void mutate(struct rng *rng, struct mutant *m)
 /* A place is an offset, a line, a tensor or a field. */
 static bool names_place(const char *message)
 {
-    static const char *const places[] = {"offset",   "line",      "tensor",       "\"",
-                                         "metadata", "bytes",     "rms_norm_eps", "rotary",
-                                         " heads",   "longrope's"};
+    static const char *const places[] = {"offset",   "line",       "tensor",       "\"",
+                                         "metadata", "bytes",      "rms_norm_eps", "rotary",
+                                         " heads",   "longrope's", "yarn's",       "RoPE"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         if (strstr(message, places[i]))
             return true;

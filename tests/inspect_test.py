@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """tandem inspect: what it prints, as text and as JSON, and how it refuses."""
 import json
 import os

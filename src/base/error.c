@@ -10,10 +10,10 @@ static void write_message(char *out, size_t size, const char *format, va_list ar
     int n = vsnprintf(out, size, format, args);
     if (n >= (int)size)
         memcpy(out + size - 4, "...", 4);
-    /* Names out of a hostile file must not steer the terminal. */
+    /* One line; and names out of a hostile file must not steer the terminal. */
     for (char *p = out; n >= 0 && *p; p++)
-        if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') || *p == 127)
-            *p = '?';
+        if ((unsigned char)*p < ' ' || *p == 127)
+            *p = *p == '\n' || *p == '\t' ? ' ' : '?';
 }
 
 enum status error_set(struct error *err, enum status status, const char *format, ...)

@@ -30,7 +30,7 @@ struct error {
 };
 
 /* Set `err` (may be NULL) and return `status`, so that failing reads `return error_set(...)`.
- * Messages that do not fit are cut and end in "...". */
+ * Messages that do not fit are cut and end in "..."; control characters in them are replaced. */
 enum status error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
