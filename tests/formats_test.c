@@ -295,8 +295,16 @@ static void test_names(void **state)
         const char *gguf, *hf;
     } pairs[] = {
         {FAMILY_QWEN2, "token_embd.weight", "model.embed_tokens.weight"},
+        {FAMILY_QWEN2, "output_norm.weight", "model.norm.weight"},
+        {FAMILY_QWEN2, "output.weight", "lm_head.weight"},
         {FAMILY_QWEN2, "blk.0.attn_q.bias", "model.layers.0.self_attn.q_proj.bias"},
+        {FAMILY_QWEN2, "blk.0.attn_k.bias", "model.layers.0.self_attn.k_proj.bias"},
+        {FAMILY_QWEN2, "blk.0.attn_v.weight", "model.layers.0.self_attn.v_proj.weight"},
+        {FAMILY_QWEN2, "blk.0.attn_output.weight", "model.layers.0.self_attn.o_proj.weight"},
+        {FAMILY_QWEN2, "blk.7.attn_norm.weight", "model.layers.7.input_layernorm.weight"},
         {FAMILY_QWEN2, "blk.27.ffn_up.weight", "model.layers.27.mlp.up_proj.weight"},
+        {FAMILY_QWEN2, "blk.27.ffn_gate.weight", "model.layers.27.mlp.gate_proj.weight"},
+        {FAMILY_QWEN2, "blk.27.ffn_down.weight", "model.layers.27.mlp.down_proj.weight"},
         {FAMILY_PHI3, "blk.31.ffn_up.weight", "model.layers.31.mlp.gate_up_proj.weight"},
         {FAMILY_PHI3, "blk.5.attn_qkv.weight", "model.layers.5.self_attn.qkv_proj.weight"},
         {FAMILY_PHI3, "blk.5.ffn_norm.weight", "model.layers.5.post_attention_layernorm.weight"},

@@ -554,6 +554,25 @@ static void test_byte_level_vocabulary(void **state)
     checkpoint_close(cp);
 }
 
+/* Whether the tokens merge in the same order as in the reference: where one has the better score
+ * there, it has it here. */
+static void compare_scores(const struct vocab_source *v, const struct vocab_source *r)
+{
+    size_t *by_rank = mem_array(r->n_tokens + 100000, sizeof *by_rank), n = 0, previous = 0;
+    for (size_t i = 0; i < r->n_tokens; i++)
+        if (v->types[i] == 1 && v->scores[i] > -100000 && v->scores[i] != -1000)
+            by_rank[(size_t)-v->scores[i]] = i;
+    for (size_t rank = 0; rank < r->n_tokens + 100000; rank++) {
+        if (!by_rank[rank])
+            continue;
+        assert_true(!previous || r->scores[by_rank[rank]] <= r->scores[previous]);
+        previous = by_rank[rank];
+        n++;
+    }
+    assert_true(n > 20000);
+    mem_free(by_rank);
+}
+
 static void test_sentencepiece_vocabulary(void **state)
 {
     (void)state;
@@ -575,6 +594,7 @@ static void test_sentencepiece_vocabulary(void **state)
         assert_int_equal(v->tokens[i].length, r->tokens[i].length);
         assert_memory_equal(v->tokens[i].data, r->tokens[i].data, r->tokens[i].length);
     }
+    compare_scores(v, r);
     assert_token(v, 0, "<unk>", 3);
     assert_token(v, 3, "<0x00>", 6);
     assert_int_equal(v->unk_id, 0);
