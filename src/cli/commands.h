@@ -8,6 +8,7 @@
     X("bench", command_bench, "speed of prompt processing and generation")                         \
     X("tokenize", command_tokenize, "text to token ids and back, as JSON lines")                   \
     X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
+    X("template", command_template, "messages to prompt text, through a chat template")             \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
     /* the end */
 

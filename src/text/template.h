@@ -21,6 +21,7 @@ struct template_limits {
     size_t max_steps;  /* evaluated nodes */
     size_t max_depth;  /* nested calls, blocks and expressions */
     size_t max_output; /* bytes */
+    size_t max_memory; /* bytes of values and strings made on the way */
 };
 extern const struct template_limits template_default_limits;
 
