@@ -1,4 +1,5 @@
 /* The foundation: memory, strings, UTF-8, JSON, the thread pool. */
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "base/thread_pool.h"
@@ -44,6 +45,18 @@ static void test_utf8_rejects_what_is_not_utf8(void **state)
     assert_int_equal(utf8_columns("a\xE4\xB8\xAD", 4), 3);
 }
 
+static void test_json_lines_stay_on_one_line(void **state)
+{
+    (void)state;
+    struct strbuf out = {0};
+    json_t *value = json_string("a\xE2\x80\xA8"
+                                "b\xC2\x85\xE2\x80\xA9\xE4\xB8\xAD");
+    json_write(&out, value, false);
+    assert_string_equal(strbuf_text(&out), "\"a\\u2028b\\u0085\\u2029\xE4\xB8\xAD\"");
+    json_decref(value);
+    strbuf_free(&out);
+}
+
 static void count_visits(void *context, size_t thread, size_t n_threads)
 {
     size_t begin, end;
@@ -74,6 +87,7 @@ int main(void)
         cmocka_unit_test(test_mem_array_refuses_overflow),
         cmocka_unit_test(test_strbuf_limit_is_sticky),
         cmocka_unit_test(test_utf8_rejects_what_is_not_utf8),
+        cmocka_unit_test(test_json_lines_stay_on_one_line),
         cmocka_unit_test(test_thread_pool_visits_each_unit_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

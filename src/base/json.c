@@ -10,8 +10,8 @@
 json_t *json_parse(const char *name, const char *text, size_t length, struct error *err)
 {
     json_error_t e;
-    json_t *value = json_loadb(text, length,
-                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    json_t *value =
+        json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!value)
         error_set(err, STATUS_FORMAT, "%s, line %d, column %d (byte %d): not valid JSON: %s", name,
                   e.line, e.column, e.position, e.text);
@@ -37,8 +37,8 @@ static const json_t *look_up(const json_t *object, const char *key)
 
 static const char *type_name(const json_t *value)
 {
-    static const char *const names[] = {"an object", "an array", "a string",   "an integer",
-                                        "a real",    "true",     "false",      "null"};
+    static const char *const names[] = {"an object", "an array", "a string", "an integer",
+                                        "a real",    "true",     "false",    "null"};
     return names[json_typeof(value)];
 }
 
@@ -104,11 +104,36 @@ static int append_bytes(const char *data, size_t size, void *out)
     return ((struct strbuf *)out)->failed ? -1 : 0;
 }
 
+/* The escape of a character that many readers take for the end of a line (U+0085, U+2028,
+ * U+2029), and its length in UTF-8; NULL for all others. */
+static const char *line_break_escape(const char *p, size_t left, size_t *length)
+{
+    *length = left >= 3 && !memcmp(p, "\xE2\x80", 2) ? 3 : 2;
+    if (left >= 2 && !memcmp(p, "\xC2\x85", 2))
+        return "\\u0085";
+    if (*length == 3 && p[2] == '\xA8')
+        return "\\u2028";
+    return *length == 3 && p[2] == '\xA9' ? "\\u2029" : NULL;
+}
+
 void json_write(struct strbuf *out, const json_t *value, bool indent)
 {
     size_t flags = JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT);
-    if (json_dump_callback(value, append_bytes, out, flags))
+    struct strbuf text = {.limit = out->limit};
+    if (json_dump_callback(value, append_bytes, &text, flags))
         out->failed = true;
+    size_t begin = 0, skip;
+    for (size_t i = 0; i < text.length; i++) {
+        const char *escape = line_break_escape(text.data + i, text.length - i, &skip);
+        if (!escape)
+            continue;
+        strbuf_append(out, text.data + begin, i - begin);
+        strbuf_add(out, escape);
+        begin = i + skip;
+        i = begin - 1;
+    }
+    strbuf_append(out, strbuf_text(&text) + begin, text.length - begin);
+    strbuf_free(&text);
 }
 
 json_t *json_lines_next(struct json_lines *lines, struct error *err)

@@ -29,7 +29,8 @@ bool json_get_bool(const json_t *object, const char *key, bool fallback, struct 
 const char *json_get_string(const json_t *object, const char *key, const char *fallback,
                             struct error *err);
 
-/* Append the value as one line (compact) or indented by two spaces; non-ASCII as it is. */
+/* Append the value as one line (compact) or indented by two spaces. Non-ASCII stays as it is,
+ * but for U+0085, U+2028 and U+2029, which many readers of JSON lines take for line ends. */
 void json_write(struct strbuf *out, const json_t *value, bool indent);
 
 /* Steps through JSON lines on a stream: one value per non-blank line. Returns NULL at the end
