@@ -10,6 +10,7 @@
     X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
     X("template", command_template, "messages to prompt text, through a chat template")             \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
+    X("quantize", command_quantize, "a smaller checkpoint, as a GGUF file")                        \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

@@ -135,11 +135,9 @@ void gguf_add_model(struct gguf_writer *w, const struct checkpoint *cp,
     add_generation(w, &cp->generation);
 }
 
-static enum tensor_type target_type(const struct tensor *t, int type)
+static enum tensor_type target_type(const struct gguf_conversion *c, const struct tensor *t)
 {
-    if (t->n_dims < 2)
-        return TYPE_F32;
-    return type == KEEP_TYPES ? t->type : (enum tensor_type)type;
+    return t->n_dims < 2 ? TYPE_F32 : c->target(c->context, t);
 }
 
 /* Longrope's factors are written from the hyperparameters; inverse frequencies, which old
@@ -152,7 +150,8 @@ static bool is_derived(const struct tensor *t)
            (n > m && !strcmp(t->name + n - m, frequencies));
 }
 
-static void add_tensors(struct gguf_writer *w, const struct checkpoint *cp, int type)
+static void add_tensors(struct gguf_writer *w, const struct checkpoint *cp,
+                        const struct gguf_conversion *conversion)
 {
     const struct hyperparameters *h = &cp->hyperparameters;
     char name[MAX_TENSOR_NAME + 1];
@@ -166,7 +165,7 @@ static void add_tensors(struct gguf_writer *w, const struct checkpoint *cp, int 
         if (is_derived(t))
             continue;
         bool known = names_to_gguf(h->family, t->name, name);
-        gguf_add_tensor(w, known ? name : t->name, target_type(t, type), t->n_dims, t->shape);
+        gguf_add_tensor(w, known ? name : t->name, target_type(conversion, t), t->n_dims, t->shape);
     }
 }
 
@@ -192,9 +191,18 @@ static void store_element(char *out, enum tensor_type type, size_t i, float valu
         memcpy(out + 4 * i, &value, sizeof value);
 }
 
-static enum status write_converted(struct gguf_writer *w, const struct tensor *t,
-                                   enum tensor_type type, char *buffer, struct error *err)
+/* Between the types that are not quantized. */
+static enum status write_floats(void *context, struct gguf_writer *w, const struct tensor *t,
+                                enum tensor_type type, struct error *err)
 {
+    (void)context;
+    if (t->type > TYPE_BF16 || type > TYPE_BF16)
+        return error_set(err, STATUS_UNSUPPORTED, "%s: tensor %s cannot be converted from %s to %s",
+                         t->file, t->name, tensor_type_info(t->type)->name,
+                         tensor_type_info(type)->name);
+    char *buffer = mem_array(CHUNK, sizeof(float));
+    if (!buffer)
+        return error_memory(err, t->name);
     size_t n = t->bytes / tensor_type_info(t->type)->block_bytes;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < n && !status; i += CHUNK) {
@@ -203,27 +211,18 @@ static enum status write_converted(struct gguf_writer *w, const struct tensor *t
             store_element(buffer, type, j, load_element(t, i + j));
         status = gguf_write_data(w, buffer, count * tensor_type_info(type)->block_bytes, err);
     }
+    mem_free(buffer);
     return status;
 }
 
 static enum status write_tensor(struct gguf_writer *w, const struct tensor *t,
-                                enum tensor_type type, char *buffer, struct error *err)
+                                const struct gguf_conversion *c, struct error *err)
 {
-    return t->type == type ? gguf_write_data(w, t->data, t->bytes, err)
-                           : write_converted(w, t, type, buffer, err);
-}
-
-static enum status check_conversions(const struct checkpoint *cp, int type, struct error *err)
-{
-    for (size_t i = 0; i < cp->n_tensors; i++) {
-        const struct tensor *t = &cp->tensors[i];
-        enum tensor_type target = target_type(t, type);
-        if (t->type != target && (t->type > TYPE_BF16 || target > TYPE_BF16))
-            return error_set(err, STATUS_UNSUPPORTED,
-                             "%s: tensor %s cannot be converted from %s to %s", t->file, t->name,
-                             tensor_type_info(t->type)->name, tensor_type_info(target)->name);
-    }
-    return STATUS_OK;
+    enum tensor_type type = target_type(c, t);
+    if (t->type == type)
+        return gguf_write_data(w, t->data, t->bytes, err);
+    return t->n_dims < 2 ? write_floats(NULL, w, t, type, err)
+                         : c->write(c->context, w, t, type, err);
 }
 
 static enum status write_factors(struct gguf_writer *w, const double *factors, size_t n,
@@ -237,61 +236,70 @@ static enum status write_factors(struct gguf_writer *w, const double *factors, s
     return status;
 }
 
-static enum status write_tensors(struct gguf_writer *w, const struct checkpoint *cp, int type,
-                                 struct error *err)
+static enum status write_tensors(struct gguf_writer *w, const struct checkpoint *cp,
+                                 const struct gguf_conversion *conversion, struct error *err)
 {
     const struct rope_parameters *rope = &cp->hyperparameters.rope;
-    char *buffer = mem_array(CHUNK, sizeof(float));
-    enum status status = buffer ? STATUS_OK : error_memory(err, cp->path);
-    if (!status && rope->kind == ROPE_LONGROPE) {
+    enum status status = STATUS_OK;
+    if (rope->kind == ROPE_LONGROPE) {
         status = write_factors(w, rope->long_factor, rope->rotary_dim / 2, err);
         if (!status)
             status = write_factors(w, rope->short_factor, rope->rotary_dim / 2, err);
     }
-    for (size_t i = 0; i < cp->n_tensors && !status; i++) {
-        const struct tensor *t = &cp->tensors[i];
-        if (!is_derived(t))
-            status = write_tensor(w, t, target_type(t, type), buffer, err);
-    }
-    mem_free(buffer);
+    for (size_t i = 0; i < cp->n_tensors && !status; i++)
+        if (!is_derived(&cp->tensors[i]))
+            status = write_tensor(w, &cp->tensors[i], conversion, err);
     return status;
 }
 
-/* The type of most bytes of matrices. */
-static enum tensor_type main_type(const struct checkpoint *cp, int type)
+/* The type of most elements of matrices. */
+static enum tensor_type main_type(const struct checkpoint *cp,
+                                  const struct gguf_conversion *conversion)
 {
-    size_t bytes[TYPE_COUNT] = {0};
+    size_t elements[TYPE_COUNT] = {0};
     enum tensor_type best = TYPE_F32;
     for (size_t i = 0; i < cp->n_tensors; i++)
         if (cp->tensors[i].n_dims > 1)
-            bytes[target_type(&cp->tensors[i], type)] += cp->tensors[i].bytes;
+            elements[target_type(conversion, &cp->tensors[i])] +=
+                cp->tensors[i].shape[0] * cp->tensors[i].shape[1];
     for (int i = 0; i < TYPE_COUNT; i++)
-        if (bytes[i] > bytes[best])
+        if (elements[i] > elements[best])
             best = (enum tensor_type)i;
     return best;
+}
+
+enum status checkpoint_convert_gguf(const struct checkpoint *cp, const char *path,
+                                    const struct gguf_conversion *conversion, struct error *err)
+{
+    struct gguf_writer *w;
+    if (!cp->has_hyperparameters || !cp->n_tensors)
+        return error_set(err, STATUS_INVALID, "%s was opened without its weights", cp->path);
+    enum status status = gguf_writer_create(path, &w, err);
+    if (status)
+        return status;
+    gguf_add_model(w, cp, main_type(cp, conversion));
+    status = gguf_add_vocab(w, cp, err);
+    if (!status) {
+        add_tensors(w, cp, conversion);
+        status = gguf_writer_begin(w, err);
+    }
+    if (!status)
+        status = write_tensors(w, cp, conversion, err);
+    if (!status)
+        status = gguf_writer_finish(w, err);
+    gguf_writer_free(w);
+    return status;
+}
+
+static enum tensor_type target_of_all(void *context, const struct tensor *t)
+{
+    int type = *(const int *)context;
+    return type == KEEP_TYPES ? t->type : (enum tensor_type)type;
 }
 
 enum status checkpoint_write_gguf(const struct checkpoint *cp, const char *path, int type,
                                   struct error *err)
 {
-    struct gguf_writer *w;
-    if (!cp->has_hyperparameters || !cp->n_tensors)
-        return error_set(err, STATUS_INVALID, "%s was opened without its weights", cp->path);
-    enum status status = check_conversions(cp, type, err);
-    if (!status)
-        status = gguf_writer_create(path, &w, err);
-    if (status)
-        return status;
-    gguf_add_model(w, cp, main_type(cp, type));
-    status = gguf_add_vocab(w, cp, err);
-    if (!status) {
-        add_tensors(w, cp, type);
-        status = gguf_writer_begin(w, err);
-    }
-    if (!status)
-        status = write_tensors(w, cp, type, err);
-    if (!status)
-        status = gguf_writer_finish(w, err);
-    gguf_writer_free(w);
-    return status;
+    struct gguf_conversion conversion = {target_of_all, write_floats, &type};
+    return checkpoint_convert_gguf(cp, path, &conversion, err);
 }

@@ -8,9 +8,23 @@
 
 enum { KEEP_TYPES = TYPE_COUNT };
 
-/* Writes `path`, with its vocabulary if it has one. Matrices get the type `type`: F32, F16, BF16,
- * or KEEP_TYPES; vectors become F32, as llama.cpp wants them. Other conversions are refused with
- * STATUS_UNSUPPORTED. The checkpoint must have been opened with its weights. */
+/* How tensors change while they are written. Vectors always become F32. */
+struct gguf_conversion {
+    /* The type that a matrix gets. */
+    enum tensor_type (*target)(void *context, const struct tensor *tensor);
+    /* Writes all elements of `tensor` as `type`, another than its own, with gguf_write_data(). */
+    enum status (*write)(void *context, struct gguf_writer *w, const struct tensor *tensor,
+                         enum tensor_type type, struct error *err);
+    void *context;
+};
+
+/* Writes `path`, with its vocabulary if it has one. The checkpoint must have been opened with its
+ * weights. */
+enum status checkpoint_convert_gguf(const struct checkpoint *cp, const char *path,
+                                    const struct gguf_conversion *conversion, struct error *err);
+
+/* The same with matrices of one type: F32, F16, BF16, or KEEP_TYPES. Quantizing is refused with
+ * STATUS_UNSUPPORTED; src/quantize does it. */
 enum status checkpoint_write_gguf(const struct checkpoint *cp, const char *path, int type,
                                   struct error *err);
 
