@@ -9,9 +9,10 @@ enum {
     SHORT_PIECE = 96, /* symbols; up to here an array beats a heap */
     CACHED_BYTES = 31,
     CACHED_IDS = 8,
-    NONE = -1,
+    ID_BITS = 22,
+    RANK_BITS = 20,
 };
-#define NO_MERGE UINT64_MAX
+#define NO_MERGE UINT32_MAX
 #define NO_SYMBOL UINT32_MAX
 
 struct bpe_cache_entry {
@@ -39,48 +40,84 @@ void bpe_init(struct bpe *bpe, const struct token_table *tokens)
 
 void bpe_free(struct bpe *bpe)
 {
-    mem_free(bpe->merges);
+    mem_free(bpe->slots);
+    mem_free(bpe->results);
     *bpe = (struct bpe){0};
 }
 
-enum status bpe_reserve_merges(struct bpe *bpe, size_t n, struct error *err)
+static uint64_t pair_key(int32_t left, int32_t right)
 {
-    enum { MERGE_LIMIT = 1 << 25 };
-    if (n > MERGE_LIMIT)
-        return error_set(err, STATUS_LIMIT, "%zu merges; at most %d are allowed", n, MERGE_LIMIT);
-    bpe->n_slots = 64;
-    while (bpe->n_slots / 2 < n)
-        bpe->n_slots *= 2;
-    bpe->merges = mem_array(bpe->n_slots, sizeof *bpe->merges);
-    return bpe->merges ? STATUS_OK : error_memory(err, "the merges");
+    return (uint64_t)(uint32_t)(left + 1) << ID_BITS | (uint32_t)(right + 1);
 }
 
-static size_t merge_slot(const struct bpe *bpe, uint32_t left, uint32_t right)
+static size_t first_slot(const struct bpe *bpe, uint64_t key)
 {
-    uint64_t key = ((uint64_t)left << 32 | right) * bpe->seed;
-    return (size_t)((key ^ key >> 32) * 0x9E3779B97F4A7C15u >> 24) & (bpe->n_slots - 1);
+    return (size_t)(key * bpe->seed >> 32) & (bpe->n_slots - 1);
 }
 
-void bpe_add_merge(struct bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id)
+/* The rank of a pair's merge, or NO_MERGE. */
+static uint32_t find_merge(const struct bpe *bpe, int32_t left, int32_t right)
 {
-    uint32_t l = (uint32_t)left + 1, r = (uint32_t)right + 1;
-    size_t i = merge_slot(bpe, l, r);
-    while (bpe->merges[i].left && (bpe->merges[i].left != l || bpe->merges[i].right != r))
-        i = (i + 1) & (bpe->n_slots - 1);
-    bpe->n_merges += bpe->merges[i].left == 0;
-    bpe->merges[i] = (struct bpe_merge){l, r, rank, id};
-}
-
-/* rank << 32 | id, so that the smaller value is merged first. */
-static uint64_t find_merge(const struct bpe *bpe, int32_t left, int32_t right)
-{
-    if (!bpe->n_merges)
-        return NO_MERGE;
-    uint32_t l = (uint32_t)left + 1, r = (uint32_t)right + 1;
-    for (size_t i = merge_slot(bpe, l, r); bpe->merges[i].left; i = (i + 1) & (bpe->n_slots - 1))
-        if (bpe->merges[i].left == l && bpe->merges[i].right == r)
-            return (uint64_t)bpe->merges[i].rank << 32 | (uint32_t)bpe->merges[i].id;
+    uint64_t key = pair_key(left, right), slot;
+    for (size_t i = first_slot(bpe, key); (slot = bpe->slots[i]); i = (i + 1) & (bpe->n_slots - 1))
+        if (slot >> RANK_BITS == key)
+            return (uint32_t)(slot & (BPE_RANK_LIMIT - 1));
     return NO_MERGE;
+}
+
+static void add_merge(struct bpe *bpe, const struct bpe_merge *merge)
+{
+    uint64_t key = pair_key(merge->left, merge->right);
+    size_t i = first_slot(bpe, key);
+    while (bpe->slots[i] && bpe->slots[i] >> RANK_BITS != key)
+        i = (i + 1) & (bpe->n_slots - 1);
+    bpe->slots[i] = key << RANK_BITS | merge->rank;
+    bpe->results[merge->rank] = merge->id;
+}
+
+static const char word_mark[] = "\xE2\x96\x81"; /* "▁" */
+enum { MARK_LENGTH = sizeof word_mark - 1 };
+
+/* The length of the text's first word: marks, and what follows up to the next mark. */
+static size_t word_length(const char *text, size_t length)
+{
+    size_t at = 0;
+    while (length - at >= MARK_LENGTH && !memcmp(text + at, word_mark, MARK_LENGTH))
+        at += MARK_LENGTH;
+    const char *next = memmem(text + at, length - at, word_mark, MARK_LENGTH);
+    return next ? (size_t)(next - text) : length;
+}
+
+static bool keeps_words_apart(const struct bpe *bpe)
+{
+    for (size_t i = 0; i < bpe->n_ranks; i++) {
+        const struct token_entry *entry = &bpe->tokens->entries[bpe->results[i]];
+        if (entry->text && word_length(entry->text, entry->length) != entry->length)
+            return false;
+    }
+    return token_table_find_model(bpe->tokens, word_mark, MARK_LENGTH) != VOCAB_NO_ID;
+}
+
+enum status bpe_set_merges(struct bpe *bpe, const struct bpe_merge *merges, size_t n,
+                           struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (merges[i].rank >= bpe->n_ranks)
+            bpe->n_ranks = (size_t)merges[i].rank + 1;
+    if (bpe->n_ranks > BPE_RANK_LIMIT)
+        return error_set(err, STATUS_LIMIT, "%zu merges; at most %d are allowed", bpe->n_ranks,
+                         BPE_RANK_LIMIT);
+    bpe->n_slots = 64;
+    while (bpe->n_slots / 4 * 3 < n)
+        bpe->n_slots *= 2;
+    bpe->slots = mem_array(bpe->n_slots, sizeof *bpe->slots);
+    bpe->results = mem_array(bpe->n_ranks, sizeof *bpe->results);
+    if (!bpe->slots || !bpe->results)
+        return error_memory(err, "the merges");
+    for (size_t i = 0; i < n; i++)
+        add_merge(bpe, &merges[i]);
+    bpe->words_apart = keeps_words_apart(bpe);
+    return STATUS_OK;
 }
 
 enum status bpe_work_init(struct bpe_work *work, size_t text_length, struct error *err)
@@ -186,77 +223,68 @@ static bool split_into_symbols(const struct bpe *bpe, const char *piece, size_t 
     return !builder.failed;
 }
 
-/* --- merging in an array: pairs[i] is the merge of ids[i] and ids[i + 1] --- */
+/* --- merging in an array: ranks[i] is that of the merge of ids[i] and ids[i + 1] --- */
 
-static size_t lowest_pair(const uint64_t *pairs, size_t n)
+static size_t lowest_rank(const uint32_t *ranks, size_t n)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
-        if (pairs[i] >> 32 < pairs[best] >> 32)
+        if (ranks[i] < ranks[best])
             best = i;
     return best;
 }
 
 static size_t merge_short(const struct bpe *bpe, int32_t *ids, size_t n)
 {
-    uint64_t pairs[SHORT_PIECE];
+    uint32_t ranks[SHORT_PIECE];
     for (size_t i = 0; i + 1 < n; i++)
-        pairs[i] = find_merge(bpe, ids[i], ids[i + 1]);
+        ranks[i] = find_merge(bpe, ids[i], ids[i + 1]);
     while (n > 1) {
-        size_t best = lowest_pair(pairs, n - 1);
-        if (pairs[best] == NO_MERGE)
+        size_t best = lowest_rank(ranks, n - 1);
+        if (ranks[best] == NO_MERGE)
             break;
-        ids[best] = (int32_t)(uint32_t)pairs[best];
+        ids[best] = bpe->results[ranks[best]];
         n--;
-        for (size_t i = best + 1; i < n; i++) {
-            ids[i] = ids[i + 1];
-            pairs[i - 1] = pairs[i];
-        }
+        memmove(ids + best + 1, ids + best + 2, (n - best - 1) * sizeof *ids);
+        memmove(ranks + best, ranks + best + 1, (n - best - 1) * sizeof *ranks);
         if (best > 0)
-            pairs[best - 1] = find_merge(bpe, ids[best - 1], ids[best]);
+            ranks[best - 1] = find_merge(bpe, ids[best - 1], ids[best]);
         if (best + 1 < n)
-            pairs[best] = find_merge(bpe, ids[best], ids[best + 1]);
+            ranks[best] = find_merge(bpe, ids[best], ids[best + 1]);
     }
     return n;
 }
 
-/* --- merging with a heap --- */
+/* --- merging with a heap of rank << 32 | position --- */
 
-static bool comes_before(const struct bpe_candidate *a, const struct bpe_candidate *b)
-{
-    uint64_t rank_a = a->merge >> 32, rank_b = b->merge >> 32;
-    return rank_a != rank_b ? rank_a < rank_b : a->position < b->position;
-}
-
-static bool heap_push(struct bpe_work *work, struct bpe_candidate candidate)
+static bool heap_push(struct bpe_work *work, uint64_t candidate)
 {
     if (!mem_grow(&work->heap, &work->heap_capacity, work->heap_count, sizeof *work->heap))
         return false;
     size_t i = work->heap_count++;
-    for (; i > 0 && comes_before(&candidate, &work->heap[(i - 1) / 2]); i = (i - 1) / 2)
+    for (; i > 0 && candidate < work->heap[(i - 1) / 2]; i = (i - 1) / 2)
         work->heap[i] = work->heap[(i - 1) / 2];
     work->heap[i] = candidate;
     return true;
 }
 
-static struct bpe_candidate heap_pop(struct bpe_work *work)
+static uint64_t heap_pop(struct bpe_work *work)
 {
-    struct bpe_candidate top = work->heap[0], last = work->heap[--work->heap_count];
+    uint64_t *heap = work->heap, top = heap[0], last = heap[--work->heap_count];
     size_t i = 0, child;
     while ((child = 2 * i + 1) < work->heap_count) {
-        if (child + 1 < work->heap_count &&
-            comes_before(&work->heap[child + 1], &work->heap[child]))
+        if (child + 1 < work->heap_count && heap[child + 1] < heap[child])
             child++;
-        if (!comes_before(&work->heap[child], &last))
+        if (heap[child] >= last)
             break;
-        work->heap[i] = work->heap[child];
+        heap[i] = heap[child];
         i = child;
     }
-    work->heap[i] = last;
+    heap[i] = last;
     return top;
 }
 
-static uint64_t chain_merge(const struct bpe *bpe, const struct bpe_symbol *chain, uint32_t at)
+static uint32_t chain_rank(const struct bpe *bpe, const struct bpe_symbol *chain, uint32_t at)
 {
     uint32_t next = chain[at].next;
     if (chain[at].id == VOCAB_NO_ID || next == NO_SYMBOL)
@@ -268,8 +296,8 @@ static bool push_pair(const struct bpe *bpe, struct bpe_work *work, uint32_t at)
 {
     if (at == NO_SYMBOL)
         return true;
-    uint64_t merge = chain_merge(bpe, work->chain, at);
-    return merge == NO_MERGE || heap_push(work, (struct bpe_candidate){merge, at});
+    uint32_t rank = chain_rank(bpe, work->chain, at);
+    return rank == NO_MERGE || heap_push(work, (uint64_t)rank << 32 | at);
 }
 
 static bool start_chain(const struct bpe *bpe, struct bpe_work *work)
@@ -298,16 +326,17 @@ static bool merge_long(const struct bpe *bpe, struct bpe_work *work)
         return false;
     struct bpe_symbol *chain = work->chain;
     while (work->heap_count) {
-        struct bpe_candidate top = heap_pop(work);
-        if (chain_merge(bpe, chain, top.position) != top.merge)
+        uint64_t top = heap_pop(work);
+        uint32_t rank = (uint32_t)(top >> 32), at = (uint32_t)top;
+        if (chain_rank(bpe, chain, at) != rank)
             continue; /* one of the two has been merged with another neighbour */
-        struct bpe_symbol *left = &chain[top.position], *right = &chain[left->next];
-        left->id = (int32_t)(uint32_t)top.merge;
+        struct bpe_symbol *left = &chain[at], *right = &chain[left->next];
+        left->id = bpe->results[rank];
         right->id = VOCAB_NO_ID;
         left->next = right->next;
         if (left->next != NO_SYMBOL)
-            chain[left->next].previous = top.position;
-        if (!push_pair(bpe, work, left->previous) || !push_pair(bpe, work, top.position))
+            chain[left->next].previous = at;
+        if (!push_pair(bpe, work, left->previous) || !push_pair(bpe, work, at))
             return false;
     }
     work->symbols.count = 0;
@@ -320,9 +349,12 @@ static bool merge_long(const struct bpe *bpe, struct bpe_work *work)
 
 static bool append_ids(struct token_list *out, const int32_t *ids, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!token_list_add(out, ids[i]))
-            return false;
+    if (!n)
+        return true;
+    if (!mem_grow(&out->ids, &out->capacity, out->count + n - 1, sizeof *out->ids))
+        return false;
+    memcpy(out->ids + out->count, ids, n * sizeof *ids);
+    out->count += n;
     return true;
 }
 
@@ -366,13 +398,10 @@ static void remember(struct bpe_cache_entry *entry, const char *piece, size_t le
     entry->count = (uint8_t)ids->count;
 }
 
-enum status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *piece,
-                       size_t length, bool raw_bytes, struct token_list *out, struct error *err)
+static enum status encode_word(const struct bpe *bpe, struct bpe_work *work, const char *piece,
+                               size_t length, bool raw_bytes, struct token_list *out,
+                               struct error *err)
 {
-    if (length >= UINT32_MAX / 2)
-        return error_set(err, STATUS_LIMIT, "a piece of %zu bytes is too long to encode", length);
-    if (!length)
-        return STATUS_OK;
     struct bpe_cache_entry *entry =
         &work->cache[token_hash(piece, length <= CACHED_BYTES ? length : 0, bpe->seed) &
                      (work->cache_size - 1)];
@@ -384,4 +413,20 @@ enum status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char 
         return error_memory(err, "token ids");
     remember(entry, piece, length, &work->symbols);
     return STATUS_OK;
+}
+
+enum status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *piece,
+                       size_t length, bool raw_bytes, struct token_list *out, struct error *err)
+{
+    if (length >= UINT32_MAX / 2)
+        return error_set(err, STATUS_LIMIT, "a piece of %zu bytes is too long to encode", length);
+    bool whole = raw_bytes || bpe->ignore_merges || !bpe->words_apart;
+    enum status status = STATUS_OK;
+    while (!status && length) {
+        size_t n = whole ? length : word_length(piece, length);
+        status = encode_word(bpe, work, piece, n, raw_bytes, out, err);
+        piece += n;
+        length -= n;
+    }
+    return status;
 }

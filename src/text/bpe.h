@@ -15,38 +15,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { BPE_RANK_LIMIT = 1 << 20 };
+
+/* A merge: two ids next to each other become a third. Lower ranks merge first. */
 struct bpe_merge {
-    uint32_t left, right; /* ids + 1; 0: free */
-    uint32_t rank;
-    int32_t id; /* what the pair becomes */
+    int32_t left, right, id;
+    uint32_t rank; /* below BPE_RANK_LIMIT; one rank has one id */
 };
 
 struct bpe {
     const struct token_table *tokens;
-    struct bpe_merge *merges; /* [n_slots], a power of two */
-    size_t n_slots, n_merges;
+    uint64_t *slots; /* [n_slots], a power of two: left + 1, right + 1, rank in 22, 22, 20 bits */
+    size_t n_slots;
+    int32_t *results; /* [n_ranks]: what the merge of a rank gives */
+    size_t n_ranks;
     uint64_t seed;
     int32_t byte_ids[256];     /* id of the character that byte-level vocabularies use */
     int32_t fallback_ids[256]; /* id of "<0xNN>" */
     int32_t unk_id;
     bool byte_fallback, fuse_unk, ignore_merges;
+    bool words_apart; /* no merge reaches over the beginning of a word, "x▁": words can be encoded
+                         one by one, which changes nothing but the speed */
 };
 
 /* `tokens` must hold the whole model by now, and must outlive `bpe`. */
 void bpe_init(struct bpe *bpe, const struct token_table *tokens);
 void bpe_free(struct bpe *bpe);
-/* Room for n merges in all. */
-enum status bpe_reserve_merges(struct bpe *bpe, size_t n, struct error *err);
-/* A pair that is given twice keeps the later rank. Must have been reserved. */
-void bpe_add_merge(struct bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* The merges; of a pair that is given twice, the later one counts. */
+enum status bpe_set_merges(struct bpe *bpe, const struct bpe_merge *merges, size_t n,
+                           struct error *err);
 
 struct bpe_symbol {
     int32_t id; /* VOCAB_NO_ID: merged away */
     uint32_t previous, next;
-};
-struct bpe_candidate {
-    uint64_t merge; /* rank << 32 | id */
-    uint32_t position;
 };
 struct bpe_cache_entry;
 
@@ -55,7 +56,7 @@ struct bpe_work {
     struct token_list symbols;
     struct bpe_symbol *chain;
     size_t chain_capacity;
-    struct bpe_candidate *heap;
+    uint64_t *heap; /* rank << 32 | position */
     size_t heap_count, heap_capacity;
     struct bpe_cache_entry *cache; /* [cache_size], a power of two, or NULL */
     size_t cache_size;

@@ -17,10 +17,14 @@ static enum status wrong(const struct json_scan *scan, const char *expected, str
                      scan->at, expected, scan->text[scan->at]);
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 char json_scan_peek(struct json_scan *scan)
 {
-    while (scan->at < scan->length && scan->text[scan->at] &&
-           strchr(" \t\r\n", scan->text[scan->at]))
+    while (scan->at < scan->length && is_space(scan->text[scan->at]))
         scan->at++;
     return scan->at < scan->length ? scan->text[scan->at] : 0;
 }

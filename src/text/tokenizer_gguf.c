@@ -42,7 +42,8 @@ static enum status read_tokens(struct tokenizer *tk, const struct vocab_source *
     return status;
 }
 
-/* --- SentencePiece: any two neighbours that make a piece may merge, the best score first --- */
+/* --- SentencePiece: any two neighbours that make a piece may merge, the best score first. Scores
+ * are distinct in such vocabularies; where they are not, the lower id comes first. --- */
 
 struct scored {
     float score;
@@ -78,8 +79,7 @@ static enum status add_splits(struct merge_list *merges, const struct token_tabl
             continue;
         if (!mem_grow(&merges->items, &merges->capacity, merges->count, sizeof *merges->items))
             return error_memory(err, "the merges");
-        merges->items[merges->count++] =
-            (struct bpe_merge){(uint32_t)left, (uint32_t)right, rank, id};
+        merges->items[merges->count++] = (struct bpe_merge){left, right, id, rank};
     }
     return STATUS_OK;
 }
@@ -87,14 +87,11 @@ static enum status add_splits(struct merge_list *merges, const struct token_tabl
 static enum status add_scored_merges(struct merge_list *merges, const struct token_table *tokens,
                                      struct scored *pieces, size_t n, struct error *err)
 {
-    uint32_t rank = 0;
     enum status status = STATUS_OK;
     if (n)
         qsort(pieces, n, sizeof *pieces, compare_scores);
-    for (size_t i = 0; !status && i < n; i++) {
-        rank += i > 0 && pieces[i].score != pieces[i - 1].score;
-        status = add_splits(merges, tokens, pieces[i].id, rank, err);
-    }
+    for (size_t i = 0; !status && i < n; i++)
+        status = add_splits(merges, tokens, pieces[i].id, (uint32_t)i, err);
     return status;
 }
 

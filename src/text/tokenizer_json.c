@@ -41,7 +41,7 @@ enum status merge_list_add(struct merge_list *merges, const struct token_table *
     if (!mem_grow(&merges->items, &merges->capacity, merges->count, sizeof *merges->items))
         return error_memory(err, "the merges");
     merges->items[merges->count] =
-        (struct bpe_merge){(uint32_t)left_id, (uint32_t)right_id, (uint32_t)merges->count, id};
+        (struct bpe_merge){left_id, right_id, id, (uint32_t)merges->count};
     merges->count++;
     return STATUS_OK;
 }
@@ -62,13 +62,7 @@ enum status tokenizer_set_merges(struct tokenizer *tk, const struct merge_list *
                                  struct error *err)
 {
     bpe_init(&tk->bpe, &tk->tokens);
-    enum status status = bpe_reserve_merges(&tk->bpe, merges->count, err);
-    for (size_t i = 0; !status && i < merges->count; i++) {
-        const struct bpe_merge *merge = &merges->items[i];
-        bpe_add_merge(&tk->bpe, (int32_t)merge->left, (int32_t)merge->right, merge->rank,
-                      merge->id);
-    }
-    return status;
+    return bpe_set_merges(&tk->bpe, merges->items, merges->count, err);
 }
 
 /* --- the vocabulary --- */
@@ -76,10 +70,11 @@ enum status tokenizer_set_merges(struct tokenizer *tk, const struct merge_list *
 static enum status add_vocab_token(struct tokenizer *tk, int64_t id, const struct strbuf *token,
                                    struct error *err)
 {
-    if (token_table_find(&tk->tokens, strbuf_text(token), token->length) != VOCAB_NO_ID)
-        return error_set(err, STATUS_FORMAT, "the token \"%s\" is twice in the vocabulary",
-                         strbuf_text(token));
+    size_t strings = tk->tokens.used;
     enum status status = token_table_add(&tk->tokens, id, strbuf_text(token), token->length, err);
+    if (!status && tk->tokens.used == strings)
+        status = error_set(err, STATUS_FORMAT, "the token \"%s\" is twice in the vocabulary",
+                           strbuf_text(token));
     if (!status)
         tk->tokens.entries[id].in_model = true;
     return status;
