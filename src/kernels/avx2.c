@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { VECTOR_LANES = 8 };
 #define GEMM_ROWS 3
@@ -125,9 +126,11 @@ INLINE void v_add_sums4(float *y, v_float a, v_float b, v_float c, v_float d)
     _mm_storeu_ps(y, _mm_add_ps(_mm_loadu_ps(y), sums));
 }
 
-INLINE float f16_value(uint16_t h)
+INLINE v_float v_set_f16(const uint8_t *p)
 {
-    return _cvtsh_ss(h);
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return _mm256_cvtph_ps(_mm_set1_epi16((short)half));
 }
 
 INLINE v_float v_load_f32(const uint8_t *p)
@@ -191,21 +194,28 @@ INLINE v_bytes b_spread(uint16_t bits, int value)
     return b_and(_mm_cmpeq_epi8(spread, bit), value);
 }
 
-/* dst[0..16) = codes * step + base */
-INLINE void b_store_scaled(float *dst, v_bytes codes, float step, float base)
+INLINE v_bytes b_flip_signs(v_bytes b)
 {
-    __m256 scale = _mm256_set1_ps(step), offset = _mm256_set1_ps(base);
-    __m256 low = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
-    __m256 high = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(codes, 8)));
-    _mm256_storeu_ps(dst, _mm256_fmadd_ps(low, scale, offset));
-    _mm256_storeu_ps(dst + 8, _mm256_fmadd_ps(high, scale, offset));
+    return _mm_xor_si128(b, _mm_set1_epi8(-128));
 }
 
-/* dst[0..16) = low nibbles * step + base, dst[16..32) = high ones. */
-INLINE void store_nibbles_scaled(float *dst, v_bytes q, float step, float base)
+/* The codes, unsigned, as floats. */
+INLINE void b_expand(v_bytes codes, v_float out[2])
 {
-    b_store_scaled(dst, b_and(q, 15), step, base);
-    b_store_scaled(dst + 16, b_and(b_shift_right(q, 4), 15), step, base);
+    out[0] = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
+    out[1] = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(codes, 8)));
+}
+
+/* Low nibbles * step0 + base0 and high ones * step1 + base1. */
+INLINE void b_scale_nibbles(v_bytes q, v_float step0, v_float base0, v_float step1, v_float base1,
+                            v_float low[2], v_float high[2])
+{
+    b_expand(b_and(q, 15), low);
+    b_expand(b_and(b_shift_right(q, 4), 15), high);
+    for (int i = 0; i < 2; i++) {
+        low[i] = v_fma(low[i], step0, base0);
+        high[i] = v_fma(high[i], step1, base1);
+    }
 }
 
 #include "kernels/vector_body.h"

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { VECTOR_LANES = 16 };
 #define GEMM_ROWS 6
@@ -117,9 +118,11 @@ INLINE void v_add_sums4(float *y, v_float a, v_float b, v_float c, v_float d)
     _mm_storeu_ps(y, _mm_add_ps(_mm_loadu_ps(y), sums));
 }
 
-INLINE float f16_value(uint16_t h)
+INLINE v_float v_set_f16(const uint8_t *p)
 {
-    return _cvtsh_ss(h);
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
 }
 
 INLINE v_float v_load_f32(const uint8_t *p)
@@ -180,22 +183,27 @@ INLINE v_bytes b_spread(uint16_t bits, int value)
     return _mm_maskz_set1_epi8(bits, (char)value);
 }
 
-/* dst[0..16) = codes * step + base */
-INLINE void b_store_scaled(float *dst, v_bytes codes, float step, float base)
+INLINE v_bytes b_flip_signs(v_bytes b)
 {
-    __m512 values = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes));
-    _mm512_storeu_ps(dst, _mm512_fmadd_ps(values, _mm512_set1_ps(step), _mm512_set1_ps(base)));
+    return _mm_xor_si128(b, _mm_set1_epi8(-128));
 }
 
-/* dst[0..16) = low nibbles * step + base, dst[16..32) = high ones: by a table of the 16 values,
- * of whose index the instruction takes the low four bits only. */
-INLINE void store_nibbles_scaled(float *dst, v_bytes q, float step, float base)
+/* The codes, unsigned, as floats. */
+INLINE void b_expand(v_bytes codes, v_float out[1])
+{
+    out[0] = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes));
+}
+
+/* Low nibbles * step0 + base0 and high ones * step1 + base1: by tables of the 16 values, of whose
+ * index the instruction takes the low four bits only. */
+INLINE void b_scale_nibbles(v_bytes q, v_float step0, v_float base0, v_float step1, v_float base1,
+                            v_float low[1], v_float high[1])
 {
     const __m512 codes = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512 values = _mm512_fmadd_ps(codes, _mm512_set1_ps(step), _mm512_set1_ps(base));
     __m512i index = _mm512_cvtepu8_epi32(q);
-    _mm512_storeu_ps(dst, _mm512_permutexvar_ps(index, values));
-    _mm512_storeu_ps(dst + 16, _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), values));
+    low[0] = _mm512_permutexvar_ps(index, _mm512_fmadd_ps(codes, step0, base0));
+    high[0] =
+        _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), _mm512_fmadd_ps(codes, step1, base1));
 }
 
 #include "kernels/vector_body.h"

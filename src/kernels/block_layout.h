@@ -3,6 +3,7 @@
 #define TANDEM_KERNELS_BLOCK_LAYOUT_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* Blocks of 32: scale d (f16), in the _1 formats a minimum m (f16), in the 5-bit formats 32 high
  * bits, then 16 bytes whose low nibbles are elements 0..15 and high nibbles 16..31. */
@@ -21,27 +22,41 @@ enum { Q4_K_D = 0, Q4_K_DMIN = 2, Q4_K_SCALES = 4, Q4_K_QS = 16, Q4_K_BYTES = 14
 enum { Q5_K_D = 0, Q5_K_DMIN = 2, Q5_K_SCALES = 4, Q5_K_QH = 16, Q5_K_QS = 48, Q5_K_BYTES = 176 };
 enum { Q6_K_QL = 0, Q6_K_QH = 128, Q6_K_SCALES = 192, Q6_K_D = 208, Q6_K_BYTES = 210 };
 
-/* Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima into 12 bytes: 0..3 in the low
- * bits of bytes 0..3 and 4..7; 4..7 as nibbles of bytes 8..11 with the spare bits on top. */
-static inline void unpack_scales_min(const uint8_t p[12], uint8_t scales[8], uint8_t mins[8])
+static inline uint32_t load_word(const uint8_t *p)
 {
-    for (int i = 0; i < 4; i++) {
-        scales[i] = p[i] & 63;
-        mins[i] = p[i + 4] & 63;
-        scales[i + 4] = (uint8_t)((p[i + 8] & 15) | p[i] >> 6 << 4);
-        mins[i + 4] = (uint8_t)(p[i + 8] >> 4 | p[i + 4] >> 6 << 4);
-    }
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
 }
 
-/* Q3_K packs sixteen 6-bit scales, offset by 32: nibbles of bytes 0..7 below, pairs of bits of
- * bytes 8..11 above. */
-static inline void unpack_q3_k_scales(const uint8_t p[12], int8_t scales[16])
+static inline void store_word(uint8_t *p, uint32_t word)
 {
-    for (int i = 0; i < 16; i++) {
-        int low = p[i % 8] >> (i < 8 ? 0 : 4) & 15;
-        int high = p[8 + i % 4] >> 2 * (i / 4) & 3;
-        scales[i] = (int8_t)((low | high << 4) - 32);
-    }
+    memcpy(p, &word, sizeof word);
+}
+
+/* The next two work on four bytes at a time, within each byte, so in any byte order. */
+
+/* Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima into 12 bytes: 0..3 in the low
+ * bits of bytes 0..3 and 4..7; 4..7 as nibbles of bytes 8..11 with the spare bits on top.
+ * out: the scales, then the minima. */
+static inline void unpack_scales_min(const uint8_t p[12], uint8_t out[16])
+{
+    uint32_t scales = load_word(p), mins = load_word(p + 4), rest = load_word(p + 8);
+    store_word(out, scales & 0x3F3F3F3F);
+    store_word(out + 4, (rest & 0x0F0F0F0F) | (scales >> 6 & 0x03030303) << 4);
+    store_word(out + 8, mins & 0x3F3F3F3F);
+    store_word(out + 12, (rest >> 4 & 0x0F0F0F0F) | (mins >> 6 & 0x03030303) << 4);
+}
+
+/* Q3_K packs sixteen 6-bit scales: nibbles of bytes 0..7 below, pairs of bits of bytes 8..11
+ * above. What they stand for is 32 less. */
+static inline void unpack_q3_k_scales(const uint8_t p[12], uint8_t out[16])
+{
+    uint32_t even = load_word(p), odd = load_word(p + 4), high = load_word(p + 8);
+    store_word(out, (even & 0x0F0F0F0F) | (high & 0x03030303) << 4);
+    store_word(out + 4, (odd & 0x0F0F0F0F) | (high >> 2 & 0x03030303) << 4);
+    store_word(out + 8, (even >> 4 & 0x0F0F0F0F) | (high >> 4 & 0x03030303) << 4);
+    store_word(out + 12, (odd >> 4 & 0x0F0F0F0F) | (high >> 6 & 0x03030303) << 4);
 }
 
 #endif

@@ -30,6 +30,12 @@ struct kernels {
     void (*gemm_f32)(const float *x, size_t x_stride, size_t n_rows, const float *w,
                      size_t w_stride, size_t n_outputs, size_t n, float *y, size_t y_stride);
 
+    /* y[o] += sum_k x[k] * stored row o [k], o < n_outputs; rows lie row_bytes apart and hold n
+     * elements. The same bits as dequantize and gemm_f32 give, but a weight is read once and never
+     * written out: for a single row of activations. NULL: there is none. */
+    void (*dot[TYPE_COUNT])(const void *w, size_t row_bytes, size_t n_outputs, const float *x,
+                            size_t n, float *y);
+
     /* y = x / sqrt(mean(x^2) + eps) * weight, n elements. */
     void (*rms_norm)(const float *x, const float *weight, float *y, size_t n, float eps);
     /* gate = silu(gate) * up, n elements; silu(x) = x / (1 + exp(-x)). */

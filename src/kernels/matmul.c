@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-/* Weights are decoded into a thread's scratch a chunk of MATMUL_CHUNK columns at a time, for few
- * rows of activations a tile that fits the first-level cache, for many a higher one (second
- * level), so that activations are read again less often. */
-enum { LOW_TILE = 16, HIGH_TILE = 64, ROWS_FOR_HIGH_TILE = 24 };
+/* One row of activations is multiplied as the weights are decoded. For more, weights are decoded
+ * into a tile in the thread's scratch, MATMUL_CHUNK columns wide: for few rows a tile that fits the
+ * first-level cache. For many, a higher one (second level) that a panel of packed activations
+ * meets; packed, because rows that lie a power of two apart would fight for the same lines. */
+enum { LOW_TILE = 8, HIGH_TILE = 32, GRAIN = 8, PACK_FROM = 24, PANEL = 192 };
 
 /* Columns of one tile in scratch; rows start on cache lines. */
 static size_t tile_stride(size_t max_cols)
@@ -23,7 +24,7 @@ enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
         status = thread_pool_create(n_threads, &compute->pool, err);
     if (status)
         return status;
-    compute->scratch_floats = HIGH_TILE * tile_stride(max_cols);
+    compute->scratch_floats = (HIGH_TILE + PANEL) * tile_stride(max_cols);
     compute->scratch =
         mem_aligned(64, thread_pool_size(compute->pool), compute->scratch_floats * sizeof(float));
     if (!compute->scratch) {
@@ -48,47 +49,98 @@ struct job {
     size_t x_stride, y_stride, n_rows;
 };
 
-/* y = bias, for the tile's outputs; the products are added to it. */
-static void start_tile(const struct job *job, size_t first, size_t count)
+/* y = bias for a thread's share of the outputs; the products are added to it. */
+static void start_outputs(const struct job *job, size_t begin, size_t end)
 {
     for (size_t r = 0; r < job->n_rows; r++) {
-        float *y = job->y + r * job->y_stride + first;
+        float *y = job->y + r * job->y_stride + begin;
         if (job->bias)
-            memcpy(y, job->bias + first, count * sizeof *y);
+            memcpy(y, job->bias + begin, (end - begin) * sizeof *y);
         else
-            memset(y, 0, count * sizeof *y);
+            memset(y, 0, (end - begin) * sizeof *y);
     }
 }
 
-/* Outputs [first, first + count). */
-static void multiply_tile(const struct job *job, float *tile, size_t first, size_t count)
+static const char *stored_at(const struct matrix *w, size_t row, size_t col)
+{
+    const struct tensor_type_info *info = tensor_type_info(w->type);
+    return (const char *)w->data + row * w->row_bytes +
+           col / info->block_length * info->block_bytes;
+}
+
+static size_t at_most(size_t n, size_t limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* One row of activations. */
+static void multiply_row(const struct job *job, size_t begin, size_t end)
 {
     const struct matrix *w = job->w;
     const struct kernels *k = job->compute->kernels;
-    const struct tensor_type_info *info = tensor_type_info(w->type);
-    size_t stride = tile_stride(w->cols);
-    start_tile(job, first, count);
-    for (size_t c = 0; c < w->cols; c += MATMUL_CHUNK) {
-        size_t n = w->cols - c < MATMUL_CHUNK ? w->cols - c : MATMUL_CHUNK;
-        const char *data = (const char *)w->data + first * w->row_bytes +
-                           c / info->block_length * info->block_bytes;
+    for (size_t o = begin, count; o < end; o += count) {
+        count = at_most(end - o, 4);
+        for (size_t c = 0; c < w->cols; c += MATMUL_CHUNK)
+            k->dot[w->type](stored_at(w, o, c), w->row_bytes, count, job->x + c,
+                            at_most(w->cols - c, MATMUL_CHUNK), job->y + o);
+    }
+}
+
+/* Rows of activations against one chunk of columns of outputs [begin, end). */
+static void multiply_chunk(const struct job *job, float *tile, size_t height, size_t begin,
+                           size_t end, size_t col, const float *x, size_t x_stride, size_t n_rows,
+                           float *y)
+{
+    const struct matrix *w = job->w;
+    const struct kernels *k = job->compute->kernels;
+    size_t n = at_most(w->cols - col, MATMUL_CHUNK), stride = tile_stride(w->cols);
+    for (size_t first = begin, count; first < end; first += count) {
+        count = at_most(end - first, height);
         for (size_t o = 0; o < count; o++)
-            k->dequantize[w->type](data + o * w->row_bytes, tile + o * stride, n);
-        k->gemm_f32(job->x + c, job->x_stride, job->n_rows, tile, stride, count, n, job->y + first,
-                    job->y_stride);
+            k->dequantize[w->type](stored_at(w, first + o, col), tile + o * stride, n);
+        k->gemm_f32(x, x_stride, n_rows, tile, stride, count, n, y + first, job->y_stride);
+    }
+}
+
+static void multiply_few(const struct job *job, float *tile, size_t begin, size_t end)
+{
+    for (size_t first = begin, count; first < end; first += count) {
+        count = at_most(end - first, LOW_TILE);
+        for (size_t c = 0; c < job->w->cols; c += MATMUL_CHUNK)
+            multiply_chunk(job, tile, LOW_TILE, first, first + count, c, job->x + c, job->x_stride,
+                           job->n_rows, job->y);
+    }
+}
+
+static void multiply_many(const struct job *job, float *tile, size_t begin, size_t end)
+{
+    size_t cols = job->w->cols, stride = tile_stride(cols);
+    float *panel = tile + HIGH_TILE * stride;
+    for (size_t r = 0, rows; r < job->n_rows; r += rows) {
+        rows = at_most(job->n_rows - r, PANEL);
+        for (size_t c = 0; c < cols; c += MATMUL_CHUNK) {
+            size_t n = at_most(cols - c, MATMUL_CHUNK);
+            for (size_t i = 0; i < rows; i++)
+                memcpy(panel + i * stride, job->x + (r + i) * job->x_stride + c, n * sizeof *panel);
+            multiply_chunk(job, tile, HIGH_TILE, begin, end, c, panel, stride, rows,
+                           job->y + r * job->y_stride);
+        }
     }
 }
 
 static void matmul_work(void *context, size_t thread, size_t n_threads)
 {
     const struct job *job = context;
-    size_t begin, end, height = job->n_rows < ROWS_FOR_HIGH_TILE ? LOW_TILE : HIGH_TILE;
-    thread_share(job->w->rows, LOW_TILE, thread, n_threads, &begin, &end);
-    float *tile = job->compute->scratch + thread * job->compute->scratch_floats;
-    for (size_t first = begin; first < end; first += height) {
-        size_t left = end - first;
-        multiply_tile(job, tile, first, left < height ? left : height);
-    }
+    size_t begin, end;
+    thread_share(job->w->rows, GRAIN, thread, n_threads, &begin, &end);
+    float *scratch = job->compute->scratch + thread * job->compute->scratch_floats;
+    start_outputs(job, begin, end);
+    if (job->n_rows == 1 && job->compute->kernels->dot[job->w->type])
+        multiply_row(job, begin, end);
+    else if (job->n_rows < PACK_FROM)
+        multiply_few(job, scratch, begin, end);
+    else
+        multiply_many(job, scratch, begin, end);
 }
 
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,

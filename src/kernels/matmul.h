@@ -9,7 +9,7 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 
-enum { MATMUL_CHUNK = 512 }; /* columns; a multiple of every type's block length */
+enum { MATMUL_CHUNK = 1024 }; /* columns; a multiple of every type's block length */
 
 /* A stored matrix: `rows` outputs by `cols` inputs, row-major, in the checkpoint's mapping. */
 struct matrix {

@@ -103,13 +103,13 @@ void scalar_dequantize_q3_k(const void *src, float *dst, size_t n)
 {
     const uint8_t *block = src;
     for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q3_K_BYTES) {
-        int8_t scales[16];
+        uint8_t scales[16];
         unpack_q3_k_scales(block + Q3_K_SCALES, scales);
         float d = load_scale(block + Q3_K_D);
         for (int j = 0; j < SUPERBLOCK; j++) {
             int high = block[Q3_K_HMASK + j % 32] >> j / 32 & 1;
             int q = two_bits(block + Q3_K_QS, j) - (high ? 0 : 4);
-            dst[i + j] = d * (float)scales[j / 16] * (float)q;
+            dst[i + j] = d * (float)(scales[j / 16] - 32) * (float)q;
         }
     }
 }
@@ -124,8 +124,8 @@ void scalar_dequantize_q4_k(const void *src, float *dst, size_t n)
 {
     const uint8_t *block = src;
     for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q4_K_BYTES) {
-        uint8_t scales[8], mins[8];
-        unpack_scales_min(block + Q4_K_SCALES, scales, mins);
+        uint8_t scales[16], *mins = scales + 8;
+        unpack_scales_min(block + Q4_K_SCALES, scales);
         float d = load_scale(block + Q4_K_D), dmin = load_scale(block + Q4_K_DMIN);
         for (int j = 0; j < SUPERBLOCK; j++) {
             float step = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];
@@ -138,8 +138,8 @@ void scalar_dequantize_q5_k(const void *src, float *dst, size_t n)
 {
     const uint8_t *block = src;
     for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q5_K_BYTES) {
-        uint8_t scales[8], mins[8];
-        unpack_scales_min(block + Q5_K_SCALES, scales, mins);
+        uint8_t scales[16], *mins = scales + 8;
+        unpack_scales_min(block + Q5_K_SCALES, scales);
         float d = load_scale(block + Q5_K_D), dmin = load_scale(block + Q5_K_DMIN);
         for (int j = 0; j < SUPERBLOCK; j++) {
             float step = d * (float)scales[j / 32], min = dmin * (float)mins[j / 32];

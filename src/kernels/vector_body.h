@@ -19,6 +19,7 @@
 #include "kernels/vector_macros.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* One vector from stored elements of one type. */
@@ -55,160 +56,308 @@ static void dequantize_bf16(const void *src, float *dst, size_t n)
     convert(v_load_bf16, 2, src, dst, n);
 }
 
-INLINE float scale_at(const uint8_t *p)
+/* Where the values of a block go as they are decoded: to memory, or into the sum of their
+ * products with x. Which of the two is known where the decoders are inlined. Decoders hand them
+ * over in order, because that is the order of the sum. */
+struct sink {
+    bool sums; /* sum += value * x; else dst = value */
+    float *dst;
+    const float *x;
+    v_float sum;
+};
+
+INLINE void take(struct sink *s, size_t at, v_float value)
 {
-    return f16_value(load_u16(p));
+    if (s->sums)
+        s->sum = v_fma(v_load(s->x + at), value, s->sum);
+    else
+        v_store(s->dst + at, value);
 }
 
-/* In all of these, products of scales and codes are exact in a float, so that a fused multiply
- * and add rounds once, as GGUF's definition does. */
+/* Vectors to a run of 16 elements. */
+enum { RUN = 16 / VECTOR_LANES };
 
-static void dequantize_q4_0(const void *src, float *dst, size_t n)
+INLINE void take_run(struct sink *s, size_t at, const v_float *values)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += BLOCK, block += Q4_0_BYTES) {
-        float d = scale_at(block);
-        v_bytes q = b_load(block + Q4_0_QS);
-        store_nibbles_scaled(dst + i, q, d, -8 * d);
-    }
+    UNROLL
+    for (size_t i = 0; i < RUN; i++)
+        take(s, at + i * VECTOR_LANES, values[i]);
 }
 
-static void dequantize_q4_1(const void *src, float *dst, size_t n)
+/* Element i is codes[i] * step + base. In all formats the products of scales and codes are exact
+ * in a float, so that a fused multiply and add rounds once, as GGUF's definition does. */
+INLINE void take_codes(struct sink *s, size_t at, v_bytes codes, v_float step, v_float base)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += BLOCK, block += Q4_1_BYTES) {
-        float d = scale_at(block), m = scale_at(block + Q4_1_M);
-        v_bytes q = b_load(block + Q4_1_QS);
-        store_nibbles_scaled(dst + i, q, d, m);
-    }
+    v_float values[RUN];
+    b_expand(codes, values);
+    UNROLL
+    for (size_t i = 0; i < RUN; i++)
+        values[i] = v_fma(values[i], step, base);
+    take_run(s, at, values);
+}
+
+/* 32 elements: low nibbles of q, then high ones. */
+INLINE void take_nibbles(struct sink *s, const uint8_t *q, v_float step, v_float base)
+{
+    v_float low[RUN], high[RUN];
+    b_scale_nibbles(b_load(q), step, base, step, base, low, high);
+    take_run(s, 0, low);
+    take_run(s, 16, high);
 }
 
 /* 32 elements of five bits: nibbles at q, high bits at `high`. */
-INLINE void store_five_bits(float *dst, const uint8_t *q, const uint8_t *high, float step,
-                            float base)
+INLINE void take_five_bits(struct sink *s, const uint8_t *q, const uint8_t *high, v_float step,
+                           v_float base)
 {
     v_bytes nibbles = b_load(q);
     v_bytes low = b_or(b_and(nibbles, 15), b_spread(load_u16(high), 16));
     v_bytes top = b_or(b_and(b_shift_right(nibbles, 4), 15), b_spread(load_u16(high + 2), 16));
-    b_store_scaled(dst, low, step, base);
-    b_store_scaled(dst + 16, top, step, base);
+    take_codes(s, 0, low, step, base);
+    take_codes(s, 16, top, step, base);
 }
 
-static void dequantize_q5_0(const void *src, float *dst, size_t n)
+INLINE void decode_q4_0(const uint8_t *block, struct sink *s)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += BLOCK, block += Q5_0_BYTES) {
-        float d = scale_at(block);
-        store_five_bits(dst + i, block + Q5_0_QS, block + Q5_0_QH, d, -16 * d);
+    v_float d = v_set_f16(block);
+    take_nibbles(s, block + Q4_0_QS, d, v_mul(d, v_set(-8)));
+}
+
+INLINE void decode_q4_1(const uint8_t *block, struct sink *s)
+{
+    take_nibbles(s, block + Q4_1_QS, v_set_f16(block), v_set_f16(block + Q4_1_M));
+}
+
+INLINE void decode_q5_0(const uint8_t *block, struct sink *s)
+{
+    v_float d = v_set_f16(block);
+    take_five_bits(s, block + Q5_0_QS, block + Q5_0_QH, d, v_mul(d, v_set(-16)));
+}
+
+INLINE void decode_q5_1(const uint8_t *block, struct sink *s)
+{
+    take_five_bits(s, block + Q5_1_QS, block + Q5_1_QH, v_set_f16(block),
+                   v_set_f16(block + Q5_1_M));
+}
+
+INLINE void decode_q8_0(const uint8_t *block, struct sink *s)
+{
+    v_float d = v_set_f16(block);
+    UNROLL
+    for (size_t j = 0; j < BLOCK; j += VECTOR_LANES)
+        take(s, j, v_mul(v_load_int8(block + Q8_0_QS + j), d));
+}
+
+/* Sixteen codes * step + base, in memory, from where each is spread over a vector. */
+INLINE void scale_table(float table[16], v_bytes codes, v_float step, v_float base)
+{
+    struct sink s = {.dst = table};
+    take_codes(&s, 0, codes, step, base);
+}
+
+INLINE void decode_q2_k(const uint8_t *block, struct sink *s)
+{
+    float steps[16], bases[16];
+    v_bytes scales = b_load(block + Q2_K_SCALES);
+    scale_table(steps, b_and(scales, 15), v_set_f16(block + Q2_K_D), v_set(0));
+    scale_table(bases, b_and(b_shift_right(scales, 4), 15),
+                v_mul(v_set_f16(block + Q2_K_DMIN), v_set(-1)), v_set(0));
+    UNROLL
+    for (int j = 0; j < 16; j++) { /* runs of 16 elements */
+        v_bytes q = b_load(block + Q2_K_QS + j / 8 * 32 + j % 2 * 16);
+        take_codes(s, 16 * (size_t)j, b_and(b_shift_right(q, j / 2 % 4 * 2), 3), v_set(steps[j]),
+                   v_set(bases[j]));
     }
 }
 
-static void dequantize_q5_1(const void *src, float *dst, size_t n)
+INLINE void decode_q3_k(const uint8_t *block, struct sink *s)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += BLOCK, block += Q5_1_BYTES) {
-        float d = scale_at(block), m = scale_at(block + Q5_1_M);
-        store_five_bits(dst + i, block + Q5_1_QS, block + Q5_1_QH, d, m);
+    uint8_t scales[16];
+    float steps[16], bases[16];
+    v_float d = v_set_f16(block + Q3_K_D);
+    unpack_q3_k_scales(block + Q3_K_SCALES, scales);
+    scale_table(steps, b_load(scales), d, v_mul(d, v_set(-32)));
+    scale_table(bases, b_load(scales), v_mul(d, v_set(-4)), v_mul(d, v_set(128)));
+    UNROLL
+    for (int j = 0; j < 16; j++) {
+        v_bytes q = b_load(block + Q3_K_QS + j / 8 * 32 + j % 2 * 16);
+        v_bytes high = b_load(block + Q3_K_HMASK + j % 2 * 16);
+        v_bytes low = b_and(b_shift_right(q, j / 2 % 4 * 2), 3);
+        high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 2);
+        take_codes(s, 16 * (size_t)j, b_or(low, high), v_set(steps[j]), v_set(bases[j]));
     }
 }
 
-static void dequantize_q8_0(const void *src, float *dst, size_t n)
+/* The scales and minima of Q4_K and Q5_K, at `block` with d and dmin before them: element of run
+ * of 32 number j is code * steps[j] + bases[8 + j]. */
+INLINE void scales_and_minima(const uint8_t *block, float steps[16], float bases[16])
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += BLOCK, block += Q8_0_BYTES) {
-        v_float d = v_set(scale_at(block));
+    uint8_t packed[16];
+    unpack_scales_min(block + Q4_K_SCALES, packed);
+    scale_table(steps, b_load(packed), v_set_f16(block + Q4_K_D), v_set(0));
+    scale_table(bases, b_load(packed), v_mul(v_set_f16(block + Q4_K_DMIN), v_set(-1)), v_set(0));
+}
+
+INLINE void decode_q4_k(const uint8_t *block, struct sink *s)
+{
+    float steps[16], bases[16];
+    scales_and_minima(block, steps, bases);
+    UNROLL
+    for (size_t run = 0; run < 8; run += 2) { /* 32 bytes: two runs of 32 */
+        v_float step0 = v_set(steps[run]), base0 = v_set(bases[8 + run]);
+        v_float step1 = v_set(steps[run + 1]), base1 = v_set(bases[9 + run]);
+        v_float low[2 * RUN], high[2 * RUN];
+        const uint8_t *q = block + Q4_K_QS + 16 * run;
+        b_scale_nibbles(b_load(q), step0, base0, step1, base1, low, high);
+        b_scale_nibbles(b_load(q + 16), step0, base0, step1, base1, low + RUN, high + RUN);
+        take_run(s, 32 * run, low);
+        take_run(s, 32 * run + 16, low + RUN);
+        take_run(s, 32 * run + 32, high);
+        take_run(s, 32 * run + 48, high + RUN);
+    }
+}
+
+INLINE void decode_q5_k(const uint8_t *block, struct sink *s)
+{
+    float steps[16], bases[16];
+    scales_and_minima(block, steps, bases);
+    UNROLL
+    for (int j = 0; j < 16; j++) {
+        v_bytes q = b_load(block + Q5_K_QS + j / 4 * 32 + j % 2 * 16);
+        v_bytes high = b_load(block + Q5_K_QH + j % 2 * 16);
+        q = b_and(b_shift_right(q, j / 2 % 2 * 4), 15);
+        high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 4);
+        take_codes(s, 16 * (size_t)j, b_or(q, high), v_set(steps[j / 2]), v_set(bases[8 + j / 2]));
+    }
+}
+
+INLINE void decode_q6_k(const uint8_t *block, struct sink *s)
+{
+    float steps[16], bases[16];
+    v_float d = v_set_f16(block + Q6_K_D);
+    v_bytes scales = b_flip_signs(b_load(block + Q6_K_SCALES)); /* 128 more, unsigned */
+    scale_table(steps, scales, d, v_mul(d, v_set(-128)));
+    scale_table(bases, scales, v_mul(d, v_set(-32)), v_mul(d, v_set(4096)));
+    UNROLL
+    for (int j = 0; j < 16; j++) {
+        int half = j / 8, run = j % 8;
+        v_bytes low = b_load(block + Q6_K_QL + 64 * half + run % 4 * 16);
+        v_bytes high = b_load(block + Q6_K_QH + 32 * half + run % 2 * 16);
+        low = b_and(b_shift_right(low, run / 4 * 4), 15);
+        high = b_shift_left(b_and(b_shift_right(high, run / 2 * 2), 3), 4);
+        take_codes(s, 16 * (size_t)j, b_or(low, high), v_set(steps[j]), v_set(bases[j]));
+    }
+}
+
+/* Plain elements as blocks of one vector; dot() handles the rest of a row. */
+INLINE void decode_f32(const uint8_t *block, struct sink *s)
+{
+    take(s, 0, v_load_f32(block));
+}
+
+INLINE void decode_f16(const uint8_t *block, struct sink *s)
+{
+    take(s, 0, v_load_f16(block));
+}
+
+INLINE void decode_bf16(const uint8_t *block, struct sink *s)
+{
+    take(s, 0, v_load_bf16(block));
+}
+
+typedef void decoder(const uint8_t *block, struct sink *s);
+
+INLINE void dequantize_blocks(decoder decode, size_t bytes, size_t length, const uint8_t *src,
+                              float *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i += length, src += bytes) {
+        struct sink s = {.dst = dst + i};
+        decode(src, &s);
+    }
+}
+
+/* sums[r] = the strands of row r, for `rows` rows at a time (a constant), so that their chains of
+ * additions overlap. Returns how many elements there were in whole blocks. */
+INLINE size_t sum_blocks(decoder decode, size_t bytes, size_t length, const size_t rows,
+                         const uint8_t *w, size_t row_bytes, const float *x, size_t n,
+                         v_float *sums)
+{
+    size_t i = 0;
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        sums[r] = v_set(0);
+    for (; i + length <= n; i += length, w += bytes) {
         UNROLL
-        for (size_t j = 0; j < BLOCK; j += VECTOR_LANES)
-            v_store(dst + i + j, v_mul(v_load_int8(block + Q8_0_QS + j), d));
-    }
-}
-
-static void dequantize_q2_k(const void *src, float *dst, size_t n)
-{
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q2_K_BYTES) {
-        float d = scale_at(block + Q2_K_D), dmin = scale_at(block + Q2_K_DMIN);
-        UNROLL
-        for (int j = 0; j < 16; j++) { /* runs of 16 elements */
-            uint8_t scale = block[Q2_K_SCALES + j];
-            v_bytes q = b_load(block + Q2_K_QS + j / 8 * 32 + j % 2 * 16);
-            b_store_scaled(dst + i + 16 * j, b_and(b_shift_right(q, j / 2 % 4 * 2), 3),
-                           d * (float)(scale & 15), -(dmin * (float)(scale >> 4)));
+        for (size_t r = 0; r < rows; r++) {
+            struct sink s = {.sums = true, .x = x + i, .sum = sums[r]};
+            for (size_t line = 0; line < bytes; line += 64)
+                __builtin_prefetch(w + (rows + r) * row_bytes + line);
+            decode(w + r * row_bytes, &s);
+            sums[r] = s.sum;
         }
     }
+    return i;
 }
 
-static void dequantize_q3_k(const void *src, float *dst, size_t n)
+/* The last elements of a row of plain elements, fewer than a vector. */
+INLINE void sum_rest(decoder decode, size_t width, const uint8_t *w, const float *x, size_t left,
+                     v_float *sum)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q3_K_BYTES) {
-        int8_t scales[16];
-        unpack_q3_k_scales(block + Q3_K_SCALES, scales);
-        float d = scale_at(block + Q3_K_D);
-        UNROLL
-        for (int j = 0; j < 16; j++) {
-            v_bytes q = b_load(block + Q3_K_QS + j / 8 * 32 + j % 2 * 16);
-            v_bytes high = b_load(block + Q3_K_HMASK + j % 2 * 16);
-            v_bytes low = b_and(b_shift_right(q, j / 2 % 4 * 2), 3);
-            high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 2);
-            float step = d * (float)scales[j];
-            b_store_scaled(dst + i + 16 * j, b_or(low, high), step, -4 * step);
-        }
-    }
+    uint8_t padded[VECTOR_LANES * 4] = {0};
+    float values[VECTOR_LANES] = {0};
+    memcpy(padded, w, left * width);
+    memcpy(values, x, left * sizeof *values);
+    struct sink s = {.sums = true, .x = values, .sum = *sum};
+    decode(padded, &s);
+    *sum = s.sum;
 }
 
-static void dequantize_q4_k(const void *src, float *dst, size_t n)
+INLINE void dot_rows(decoder decode, size_t bytes, size_t length, const size_t rows,
+                     const uint8_t *w, size_t row_bytes, const float *x, size_t n, float *y)
 {
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q4_K_BYTES) {
-        uint8_t scales[8], mins[8];
-        unpack_scales_min(block + Q4_K_SCALES, scales, mins);
-        float d = scale_at(block + Q4_K_D), dmin = scale_at(block + Q4_K_DMIN);
+    v_float sums[4];
+    size_t done = sum_blocks(decode, bytes, length, rows, w, row_bytes, x, n, sums);
+    if (length == VECTOR_LANES && done < n) {
+        size_t width = bytes / VECTOR_LANES;
         UNROLL
-        for (int j = 0; j < 16; j++) {
-            v_bytes q = b_load(block + Q4_K_QS + j / 4 * 32 + j % 2 * 16);
-            b_store_scaled(dst + i + 16 * j, b_and(b_shift_right(q, j / 2 % 2 * 4), 15),
-                           d * (float)scales[j / 2], -(dmin * (float)mins[j / 2]));
-        }
+        for (size_t r = 0; r < rows; r++)
+            sum_rest(decode, width, w + r * row_bytes + done * width, x + done, n - done, &sums[r]);
     }
+    if (rows == 4)
+        v_add_sums4(y, sums[0], sums[1], sums[2], sums[3]);
+    else
+        y[0] += v_sum(sums[0]);
 }
 
-static void dequantize_q5_k(const void *src, float *dst, size_t n)
-{
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q5_K_BYTES) {
-        uint8_t scales[8], mins[8];
-        unpack_scales_min(block + Q5_K_SCALES, scales, mins);
-        float d = scale_at(block + Q5_K_D), dmin = scale_at(block + Q5_K_DMIN);
-        UNROLL
-        for (int j = 0; j < 16; j++) {
-            v_bytes q = b_load(block + Q5_K_QS + j / 4 * 32 + j % 2 * 16);
-            v_bytes high = b_load(block + Q5_K_QH + j % 2 * 16);
-            q = b_and(b_shift_right(q, j / 2 % 2 * 4), 15);
-            high = b_shift_left(b_and(b_shift_right(high, j / 2), 1), 4);
-            b_store_scaled(dst + i + 16 * j, b_or(q, high), d * (float)scales[j / 2],
-                           -(dmin * (float)mins[j / 2]));
-        }
+#define DOT_OF(type, bytes, length)                                                                \
+    static void dot_##type(const void *w, size_t row_bytes, size_t n_outputs, const float *x,      \
+                           size_t n, float *y)                                                     \
+    {                                                                                              \
+        const uint8_t *row = w;                                                                    \
+        for (; n_outputs >= 4; n_outputs -= 4, row += 4 * row_bytes, y += 4)                       \
+            dot_rows(decode_##type, bytes, length, 4, row, row_bytes, x, n, y);                    \
+        for (; n_outputs; n_outputs--, row += row_bytes, y++)                                      \
+            dot_rows(decode_##type, bytes, length, 1, row, row_bytes, x, n, y);                    \
     }
-}
+#define KERNELS_OF(type, bytes, length)                                                            \
+    static void dequantize_##type(const void *src, float *dst, size_t n)                           \
+    {                                                                                              \
+        dequantize_blocks(decode_##type, bytes, length, src, dst, n);                              \
+    }                                                                                              \
+    DOT_OF(type, bytes, length)
 
-static void dequantize_q6_k(const void *src, float *dst, size_t n)
-{
-    const uint8_t *block = src;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, block += Q6_K_BYTES) {
-        float d = scale_at(block + Q6_K_D);
-        UNROLL
-        for (int j = 0; j < 16; j++) {
-            int half = j / 8, run = j % 8;
-            v_bytes low = b_load(block + Q6_K_QL + 64 * half + run % 4 * 16);
-            v_bytes high = b_load(block + Q6_K_QH + 32 * half + run % 2 * 16);
-            low = b_and(b_shift_right(low, run / 4 * 4), 15);
-            high = b_shift_left(b_and(b_shift_right(high, run / 2 * 2), 3), 4);
-            float step = d * (float)(int8_t)block[Q6_K_SCALES + j];
-            b_store_scaled(dst + i + 16 * j, b_or(low, high), step, -32 * step);
-        }
-    }
-}
+DOT_OF(f32, 4 * VECTOR_LANES, VECTOR_LANES)
+DOT_OF(f16, 2 * VECTOR_LANES, VECTOR_LANES)
+DOT_OF(bf16, 2 * VECTOR_LANES, VECTOR_LANES)
+KERNELS_OF(q4_0, Q4_0_BYTES, BLOCK)
+KERNELS_OF(q4_1, Q4_1_BYTES, BLOCK)
+KERNELS_OF(q5_0, Q5_0_BYTES, BLOCK)
+KERNELS_OF(q5_1, Q5_1_BYTES, BLOCK)
+KERNELS_OF(q8_0, Q8_0_BYTES, BLOCK)
+KERNELS_OF(q2_k, Q2_K_BYTES, SUPERBLOCK)
+KERNELS_OF(q3_k, Q3_K_BYTES, SUPERBLOCK)
+KERNELS_OF(q4_k, Q4_K_BYTES, SUPERBLOCK)
+KERNELS_OF(q5_k, Q5_K_BYTES, SUPERBLOCK)
+KERNELS_OF(q6_k, Q6_K_BYTES, SUPERBLOCK)
 
 static void quantize_f16(const float *src, void *dst, size_t n)
 {
@@ -234,6 +383,7 @@ INLINE void multiply_block(const size_t rows, const size_t outputs, const float 
     size_t k = 0;
     UNROLL
     for (size_t r = 0; r < rows; r++) {
+        __builtin_prefetch(y + r * y_stride, 1);
         UNROLL
         for (size_t o = 0; o < outputs; o++)
             sums[r][o] = v_set(0);
@@ -550,6 +700,19 @@ const struct kernels VECTOR_TABLE = {
                  [TYPE_Q5_0] = scalar_quantize_q5_0,
                  [TYPE_Q5_1] = scalar_quantize_q5_1,
                  [TYPE_Q8_0] = scalar_quantize_q8_0},
+    .dot = {[TYPE_F32] = dot_f32,
+            [TYPE_F16] = dot_f16,
+            [TYPE_BF16] = dot_bf16,
+            [TYPE_Q4_0] = dot_q4_0,
+            [TYPE_Q4_1] = dot_q4_1,
+            [TYPE_Q5_0] = dot_q5_0,
+            [TYPE_Q5_1] = dot_q5_1,
+            [TYPE_Q8_0] = dot_q8_0,
+            [TYPE_Q2_K] = dot_q2_k,
+            [TYPE_Q3_K] = dot_q3_k,
+            [TYPE_Q4_K] = dot_q4_k,
+            [TYPE_Q5_K] = dot_q5_k,
+            [TYPE_Q6_K] = dot_q6_k},
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,

@@ -1,0 +1,143 @@
+/* Speed of the kernels, for people who change them: `kernels_bench [threads [seconds [table
+ * [type]]]]`.
+ *
+ * Prints, for each table of this CPU and each type: decoding into floats (in cache), one row
+ * (GB/s of weights from memory) and 512 rows (GFLOP/s) of a product. Medians; run it idle. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "kernels/matmul.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 4096, COLS = 4096, MANY = 512, MOST_RUNS = 200, COPIES = 8 };
+
+struct bench {
+    struct compute compute;
+    unsigned char *stored; /* COPIES matrices of the type, so that one row reads from memory */
+    float *x, *y;
+    double seconds;
+    enum tensor_type type;
+    size_t n_rows, copy;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median seconds of one call of `work`, over about bench->seconds. */
+static double measure(struct bench *b, void (*work)(struct bench *))
+{
+    double times[MOST_RUNS], begin = clock_seconds(), last = begin;
+    size_t n = 0;
+    work(b);
+    last = clock_seconds();
+    while (n < MOST_RUNS && (n < 3 || last - begin < b->seconds)) {
+        work(b);
+        double now = clock_seconds();
+        times[n++] = now - last;
+        last = now;
+    }
+    qsort(times, n, sizeof *times, compare_doubles);
+    return times[n / 2];
+}
+
+static size_t matrix_bytes(const struct bench *b)
+{
+    size_t bytes = 0;
+    tensor_type_bytes(b->type, (size_t)ROWS * COLS, &bytes);
+    return bytes;
+}
+
+static void decode(struct bench *b)
+{
+    size_t row_bytes = matrix_bytes(b) / ROWS;
+    for (size_t i = 0; i < 64; i++)
+        b->compute.kernels->dequantize[b->type](b->stored + i % 4 * row_bytes, b->y, COLS);
+}
+
+static void multiply(struct bench *b)
+{
+    size_t bytes = matrix_bytes(b);
+    b->copy = (b->copy + 1) % COPIES;
+    struct matrix w = {.type = b->type,
+                       .rows = ROWS,
+                       .cols = COLS,
+                       .row_bytes = bytes / ROWS,
+                       .data = b->stored + b->copy * bytes};
+    matmul(&b->compute, &w, NULL, b->x, COLS, b->n_rows, b->y, ROWS);
+}
+
+/* One line: what the type takes. */
+static void bench_type(struct bench *b, enum tensor_type type)
+{
+    double gigabytes, flops = 2e-9 * ROWS * COLS;
+    b->type = type;
+    gigabytes = 1e-9 * (double)matrix_bytes(b);
+    double decode_time = measure(b, decode);
+    printf("%-7s %-5s %8.2f", b->compute.kernels->name, tensor_type_info(type)->name,
+           64e-9 * COLS / decode_time);
+    static const size_t rows[] = {1, 4, 16, MANY};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        b->n_rows = rows[i];
+        double time = measure(b, multiply);
+        printf(" %8.1f", i == 0 ? gigabytes / time : flops * (double)rows[i] / time);
+        fflush(stdout);
+    }
+    putchar('\n');
+}
+
+/* Numbers of ordinary size in every type: bytes 0x20 to 0x3F are scales from 0.01 to 1.9. */
+static void fill_stored(unsigned char *stored, size_t size)
+{
+    unsigned state = 1;
+    for (size_t i = 0; i < size; i++) {
+        state = state * 1664525u + 1013904223u;
+        stored[i] = (unsigned char)(0x20 | (state >> 24 & 0x1F));
+    }
+}
+
+static int bench_table(struct bench *b, const char *isa, size_t threads, const char *type)
+{
+    struct error err = {0};
+    if (compute_create(isa, threads, COLS, &b->compute, &err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    for (int t = 0; t < TYPE_COUNT; t++)
+        if (!type || !strcmp(type, tensor_type_info((enum tensor_type)t)->name))
+            bench_type(b, (enum tensor_type)t);
+    compute_free(&b->compute);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {.seconds = argc > 2 ? strtod(argv[2], NULL) : 0.3};
+    size_t threads = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+    size_t size = (size_t)COPIES * ROWS * COLS * sizeof(float);
+    int failed = 0;
+    b.stored = mem_aligned(4096, 1, size);
+    b.x = mem_aligned(64, (size_t)MANY * COLS, sizeof(float));
+    b.y = mem_aligned(64, (size_t)MANY * ROWS, sizeof(float));
+    if (!b.stored || !b.x || !b.y) {
+        fprintf(stderr, "out of memory\n");
+        return 1;
+    }
+    fill_stored(b.stored, size);
+    for (size_t i = 0; i < (size_t)MANY * COLS; i++)
+        b.x[i] = (float)(i % 17) - 8;
+    printf("%zu threads, %d x %d   Gvalue/s     GB/s  GFLOP/s with rows of x\n", threads, ROWS,
+           COLS);
+    printf("table   type    decode    row 1        4       16      512\n");
+    for (const char *const *isa = kernels_available(); *isa && !failed; isa++)
+        if (argc > 3 ? !strcmp(argv[3], *isa) : strcmp(*isa, "scalar") != 0)
+            failed = bench_table(&b, *isa, threads, argc > 4 ? argv[4] : NULL);
+    mem_free(b.stored);
+    mem_free(b.x);
+    mem_free(b.y);
+    return failed;
+}
