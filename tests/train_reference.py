@@ -6,7 +6,7 @@ embeddings, sliding window, yarn, longrope with short and long sequences):
 
   * the trainer's network in double (tests/train_oracle.c): every gradient of every tensor, and
     the losses before ten updates with AdamW, to 1e-8;
-  * `tandem train` itself, in float: the logged losses of ten steps, to 2e-4.
+  * `tandem train` itself, in float: the logged losses of ten steps, to 1e-3.
 """
 import json
 import math
@@ -271,11 +271,12 @@ def check_program(folder, examples, losses, work):
     (work / "data.jsonl").write_text("\n".join(lines) + "\n")
     subprocess.run([os.environ["TANDEM_PROGRAM"], "train", "--model", folder, "--data",
                     work / "data.jsonl", "--out", work / "trained", "--steps", str(STEPS),
-                    "--batch-tokens", "138", "--lr", "3e-3", "--warmup", "3", "--quiet"],
+                    "--batch-tokens", "138", "--lr", "3e-3", "--warmup", "3", "--threads", "1",
+                    "--quiet"],
                    check=True)
     log = [json.loads(line) for line in (work / "trained/train.jsonl").read_text().splitlines()]
     found = [entry["loss"] for entry in log if entry.get("event") == "step"]
-    assert len(found) == STEPS and np.allclose(found, losses, rtol=2e-4, atol=0), (
+    assert len(found) == STEPS and np.allclose(found, losses, rtol=1e-3, atol=0), (
         f"{folder.name}: tandem train's losses {found} instead of {losses}")
 
 

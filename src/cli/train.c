@@ -144,14 +144,15 @@ static int run(struct trainer_options *o, bool json, bool quiet)
 
 int command_train(int argc, char **argv)
 {
-    struct trainer_options o = {.batch_tokens = 4096, .save_every = 200, .seed = 1,
-                                .optimizer = optimizer_defaults};
+    struct trainer_options o = {
+        .batch_tokens = 4096, .save_every = 200, .seed = 1, .optimizer = optimizer_defaults};
     struct lora_options lora = {.rank = 16, .alpha = 32};
     struct optimizer_options *s = &o.optimizer;
     const char *type = "bf16";
     bool use_lora = false, json = false, quiet = false;
     const struct option options[] = {
-        {"model", 'm', OPTION_STRING, &o.model, "MODEL", "what to train (a new one if it is a "
+        {"model", 'm', OPTION_STRING, &o.model, "MODEL",
+         "what to train (a new one if it is a "
          "folder without weights)"},
         {"data", 'd', OPTION_STRING, &o.data, "FILE", "JSON lines: {\"messages\": [...]}"},
         {"eval", 0, OPTION_STRING, &o.eval, "FILE", "held-out data of the same form"},
@@ -182,9 +183,14 @@ int command_train(int argc, char **argv)
         {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "print nothing but errors"},
         {0}};
     struct usage usage = {
-        "train", "", "Train a model, or adapters (LoRA) on one, on chats. Only the assistant's "
+        "train",
+        "",
+        "Train a model, or adapters (LoRA) on one, on chats. Only the assistant's "
         "answers are learned.\nDIR receives train.jsonl (the log) and training.state, with which "
-        "--resume goes on exactly;\nCtrl-C saves and stops.", options, 0, 0,
+        "--resume goes on exactly;\nCtrl-C saves and stops.",
+        options,
+        0,
+        0,
         "  tandem train --model shapes/small --data chats.jsonl --out my-model --epochs 3\n"
         "  tandem train --model my-model --lora --data task.jsonl --out my-adapter --steps 200\n"};
     struct args args;

@@ -285,8 +285,8 @@ enum status dataset_load(const char *path, const struct dataset_options *options
         d->starts[0] = 0;
     if (!status)
         status = read_lines(&lines, options, d, err);
-    json_lines_free(&lines);
     fclose(lines.stream);
+    json_lines_free(&lines);
     if (status)
         dataset_free(d);
     return status;
