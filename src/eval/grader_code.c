@@ -38,7 +38,7 @@ static const struct argument sql_arguments[] = {{"cases", ARGUMENT_ARRAY, true},
                                                 {"seconds", ARGUMENT_NUMBER, false},
                                                 {0}};
 static const struct argument sql_case_arguments[] = {
-    {"setup", ARGUMENT_STRING, true}, {"expect", ARGUMENT_ARRAY, true}, {0}};
+    {"setup", ARGUMENT_STRING, true}, {"expect", ARGUMENT_ANY, true}, {0}};
 
 /* ---- arguments ---- */
 

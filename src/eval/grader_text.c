@@ -35,11 +35,16 @@ static bool is_alone(const char *text, size_t begin, size_t end, size_t i)
            !(i > begin && text[i - 1] == '\'') && !(i + 1 < end && text[i + 1] == '\'');
 }
 
-/* "A" before a small letter is an article, not an option: "A city". */
+/* "A" before a small letter is an article, not an option: "A city", but not "A or B". */
 static bool is_article(const char *text, size_t end, size_t i)
 {
-    return (text[i] == 'A' || text[i] == 'I') && i + 2 < end && text[i + 1] == ' ' &&
-           islower((unsigned char)text[i + 2]);
+    static const char *const verbs[] = {"or ", "and ", "is ", "are ", "because ", "since "};
+    if ((text[i] != 'A' && text[i] != 'I') || i + 2 >= end || text[i + 1] != ' ')
+        return false;
+    for (size_t k = 0; k < sizeof verbs / sizeof *verbs; k++)
+        if (text_find(text, i + 2, end, verbs[k]) == i + 2)
+            return false;
+    return islower((unsigned char)text[i + 2]);
 }
 
 /* The only option letter in the region: 0 for none, '?' for several. */
