@@ -122,21 +122,6 @@ static void test_summary(void **state)
     assert_near(statistics_summary(one, 1).p95, 7, 0);
 }
 
-static void test_median_interval(void **state)
-{
-    (void)state;
-    double values[51];
-    for (int i = 0; i < 51; i++)
-        values[i] = 50 - i;
-    struct interval interval, again;
-    assert_int_equal(statistics_median_interval(values, 51, 3, &interval, NULL), 0);
-    assert_true(interval.low > 12 && interval.low < 22);
-    assert_true(interval.high > 28 && interval.high < 38);
-    assert_int_equal(statistics_median_interval(values, 51, 3, &again, NULL), 0);
-    assert_memory_equal(&interval, &again, sizeof interval);
-    assert_true(values[0] == 50);
-}
-
 static void test_latency_anchors(void **state)
 {
     (void)state;
@@ -186,7 +171,6 @@ int main(void)
         cmocka_unit_test(test_paired_without_evidence),
         cmocka_unit_test(test_bootstrap_width),
         cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_median_interval),
         cmocka_unit_test(test_latency_anchors),
         cmocka_unit_test(test_latency_not_measured),
     };

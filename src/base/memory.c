@@ -218,6 +218,11 @@ size_t mem_resident(void)
     return read_proc("/proc/self/status", "VmRSS");
 }
 
+size_t mem_resident_anonymous(void)
+{
+    return read_proc("/proc/self/status", "RssAnon");
+}
+
 size_t mem_physical(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);

@@ -53,6 +53,7 @@ void mem_guard_leave(void);
 /* Bytes: this process's resident peak, and physical memory of the machine; 0 if unknown. */
 size_t mem_peak_resident(void);
 size_t mem_resident(void);
+size_t mem_resident_anonymous(void); /* the part that is not mapped from a file */
 size_t mem_physical(void);
 /* What this process could still take without swapping: the system's estimate or what the
  * control group allows, whichever is less. */

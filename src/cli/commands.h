@@ -4,15 +4,14 @@
 
 /* X(name, function, what `tandem` alone says of it), in the order in which it is shown. */
 #define TANDEM_COMMANDS(X)                                                                         \
+    X("compare", command_compare, "two models side by side: answers judged and timed, a report")   \
     X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
     X("bench", command_bench, "speed of prompt processing and generation")                         \
     X("tokenize", command_tokenize, "text to token ids and back, as JSON lines")                   \
     X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
-    X("template", command_template, "messages to prompt text, through a chat template")            \
+    X("template", command_template, "messages to prompt text, through a chat template")             \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
     X("quantize", command_quantize, "a smaller checkpoint, as a GGUF file")                        \
-    X("train", command_train, "train or fine-tune a model, or adapters on one")                    \
-    X("merge", command_merge, "a model and its adapters become one model")                         \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

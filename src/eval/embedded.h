@@ -11,5 +11,6 @@ struct embedded_file {
 };
 extern const struct embedded_file embedded_suites[]; /* ends with a zero entry */
 extern const struct embedded_file embedded_harness;
+extern const struct embedded_file embedded_style, embedded_script; /* of report.html */
 
 #endif

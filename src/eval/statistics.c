@@ -143,32 +143,3 @@ enum finding statistics_finding(const struct paired *paired)
         return FINDING_UNDECIDED;
     return paired->wins > paired->losses ? FINDING_A_BETTER : FINDING_B_BETTER;
 }
-
-enum status statistics_median_interval(const double *values, size_t n, uint64_t seed,
-                                       struct interval *interval, struct error *err)
-{
-    enum { RESAMPLES = 2000 };
-    *interval = (struct interval){0};
-    if (!n)
-        return STATUS_OK;
-    double *sample = mem_array(n, sizeof *sample), *medians = mem_array(RESAMPLES, sizeof *medians);
-    if (!sample || !medians) {
-        mem_free(sample);
-        mem_free(medians);
-        return error_memory(err, "a bootstrap");
-    }
-    struct rng rng;
-    rng_seed(&rng, seed);
-    for (size_t i = 0; i < RESAMPLES; i++) {
-        for (size_t j = 0; j < n; j++)
-            sample[j] = values[rng_below(&rng, n)];
-        qsort(sample, n, sizeof *sample, compare_doubles);
-        medians[i] = statistics_percentile(sample, n, 0.5);
-    }
-    qsort(medians, RESAMPLES, sizeof *medians, compare_doubles);
-    interval->low = statistics_percentile(medians, RESAMPLES, 0.025);
-    interval->high = statistics_percentile(medians, RESAMPLES, 0.975);
-    mem_free(sample);
-    mem_free(medians);
-    return STATUS_OK;
-}

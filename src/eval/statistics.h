@@ -7,8 +7,6 @@
 #ifndef TANDEM_EVAL_STATISTICS_H
 #define TANDEM_EVAL_STATISTICS_H
 
-#include "base/error.h"
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,9 +58,5 @@ struct summary {
 struct summary statistics_summary(double *values, size_t n);
 /* Linear between the closest ranks of sorted values, share 0 to 1. */
 double statistics_percentile(const double *sorted, size_t n, double share);
-
-/* 95% bootstrap interval of the median of values [n] (any order, not changed). STATUS_MEMORY. */
-enum status statistics_median_interval(const double *values, size_t n, uint64_t seed,
-                                       struct interval *interval, struct error *err);
 
 #endif

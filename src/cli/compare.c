@@ -1,0 +1,177 @@
+/* tandem compare: two models, one suite, a report. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "eval/compare.h"
+#include "eval/report.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Room for a prompt and its answer, and not for a model's whole context: memory is measured. */
+enum { DEFAULT_CONTEXT = 4096 };
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+/* The first Ctrl-C stops with a report; the second ends at once. */
+static void install_stop(void)
+{
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* The last part of a path, without slashes at its end: "qwen" of "models/qwen/". */
+static void add_short_name(struct strbuf *out, const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end && path[end - 1] == '/')
+        end--;
+    for (begin = end; begin && path[begin - 1] != '/'; begin--)
+        ;
+    strbuf_append(out, path + begin, end - begin);
+}
+
+/* "tandem-report-A-B-20261123-174000"; mem_free. */
+static char *default_folder(const char *const *models)
+{
+    struct strbuf name = {0};
+    char now[32];
+    clock_utc(now, sizeof now);
+    strbuf_add(&name, "tandem-report-");
+    for (size_t side = 0; side < N_SIDES; side++) {
+        add_short_name(&name, models[side]);
+        strbuf_add_char(&name, '-');
+    }
+    for (const char *p = now; *p; p++)
+        if (*p >= '0' && *p <= '9')
+            strbuf_add_char(&name, *p);
+        else if (*p == 'T')
+            strbuf_add_char(&name, '-');
+    return strbuf_take(&name);
+}
+
+static enum status prepare_folder(const char *folder, bool overwrite, struct error *err)
+{
+    char *answers = file_join(folder, "answers.jsonl");
+    if (!answers)
+        return error_memory(err, "a path");
+    bool used = file_exists(answers);
+    mem_free(answers);
+    if (used && !overwrite)
+        return error_set(err, STATUS_INVALID,
+                         "%s holds a comparison already; choose another --out, or replace it with "
+                         "--overwrite",
+                         folder);
+    return file_make_directory(folder, err);
+}
+
+static enum status check_models(const char *const *models, struct error *err)
+{
+    for (size_t side = 0; side < N_SIDES; side++)
+        if (!file_exists(models[side]))
+            return error_set(err, STATUS_NOT_FOUND,
+                             "there is no file or folder %s; a model is a Hugging Face folder or a "
+                             ".gguf file",
+                             models[side]);
+    return STATUS_OK;
+}
+
+static void print_report(const struct comparison *c, const struct findings *f, bool json,
+                         const char *folder)
+{
+    struct strbuf text = {0};
+    if (json) {
+        json_t *document = report_json(c, f);
+        json_write(&text, document, true);
+        strbuf_add_char(&text, '\n');
+        json_decref(document);
+    } else {
+        report_terminal(c, f, isatty(STDOUT_FILENO), &text);
+        strbuf_printf(&text, "\nThe whole report: %s/report.html (also .md, .json)\n", folder);
+    }
+    fwrite(strbuf_text(&text), 1, text.length, stdout);
+    strbuf_free(&text);
+}
+
+/* What was done is reported, whatever became of a model or of the disk; the status tells. */
+static int run(const struct compare_options *options, struct comparison *c, bool json)
+{
+    struct error err = {0};
+    struct findings findings;
+    if (compare_run(options, c, &err) || findings_compute(c, &findings, &err))
+        return report_error(&err);
+    enum status written = report_write(c, &findings, options->folder, &err);
+    print_report(c, &findings, json, options->folder);
+    int exit_status = finish_output();
+    if (written)
+        exit_status = report_error(&err);
+    bool complete = !c->interrupted && !c->log_failure[0] && !c->candidates[SIDE_A].failure[0] &&
+                    !c->candidates[SIDE_B].failure[0];
+    return complete ? exit_status : EXIT_FAILED;
+}
+
+int command_compare(int argc, char **argv)
+{
+    struct comparison c = {.context_length = DEFAULT_CONTEXT, .seed = 1};
+    struct compare_options what = {.suite = "core", .stop = &stop_requested};
+    bool json = false, overwrite = false;
+    const char *out = NULL;
+    const struct option options[] = {
+        {"suite", 's', OPTION_STRING, &what.suite, "NAME", "core (default), or a .jsonl file"},
+        {"out", 'o', OPTION_STRING, &out, "DIR", "the report's folder (tandem-report-A-B-DATE)"},
+        {"overwrite", 0, OPTION_FLAG, &overwrite, NULL, "replace the comparison in that folder"},
+        {"limit", 'l', OPTION_SIZE, &c.limit, "N", "only N items, spread over the dimensions"},
+        {"max-tokens", 'n', OPTION_SIZE, &c.max_tokens, "N",
+         "tokens per answer (as the suite says)"},
+        {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
+        {"context", 'c', OPTION_SIZE, &c.context_length, "N", "tokens of prompt and answer (4096)"},
+        {"sample", 0, OPTION_FLAG, &c.sample, NULL,
+         "sample as each model's defaults say (default: greedy)"},
+        {"seed", 0, OPTION_U64, &c.seed, "N", "of sampling and of bootstrap intervals (1)"},
+        {"json", 0, OPTION_FLAG, &json, NULL, "print report.json instead of tables"},
+        {0}};
+    const struct usage usage = {
+        .command = "compare",
+        .operands = "MODEL_A MODEL_B",
+        .summary = "Ask two models the same questions, judge and time their answers, and write a\n"
+                   "report. Ctrl-C stops and reports what was done so far.",
+        .options = options,
+        .min_operands = 2,
+        .max_operands = 2,
+        .examples = "  tandem compare Qwen2.5-1.5B-Instruct/ phi-3-mini-q4.gguf\n"
+                    "  tandem compare a.gguf b.gguf --limit 8 --out quick\n"};
+    struct args args;
+    struct error err = {0};
+    int status = args_parse(&usage, argc, argv, &args);
+    if (status != ARGS_OK)
+        return status;
+    what.models[SIDE_A] = args.operands[0];
+    what.models[SIDE_B] = args.operands[1];
+    char *folder = out ? mem_copy_string(out) : default_folder(what.models);
+    what.folder = folder;
+    if (!folder)
+        error_memory(&err, "a path");
+    if (err.status || check_models(what.models, &err) || prepare_folder(folder, overwrite, &err)) {
+        status = report_error(&err);
+    } else {
+        install_stop();
+        status = run(&what, &c, json);
+    }
+    comparison_free(&c);
+    mem_free(folder);
+    args_free(&args);
+    return status;
+}
