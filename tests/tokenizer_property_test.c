@@ -265,8 +265,8 @@ static void test_streams_of_real_tokenizers(void **state)
     struct rng rng;
     rng_seed(&rng, 3);
     for (size_t i = 0; i < 2; i++) {
-        char path[4096], *document;
-        size_t size;
+        char path[4096], *document = NULL;
+        size_t size = 0;
         struct tokenizer *tk = NULL;
         struct error err = {0};
         snprintf(path, sizeof path, "%s/tokenizers/%s/tokenizer.json", shared ? shared : "",
