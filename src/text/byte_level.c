@@ -36,7 +36,8 @@ void byte_level_append(struct strbuf *out, const char *text, size_t length)
 
 void byte_level_append_bytes(struct strbuf *out, const char *text, size_t length)
 {
-    size_t before = out->length;
+    size_t before = out->length, n = 0;
+    char bytes[256];
     uint32_t c;
     for (size_t i = 0; i < length;) {
         i += unicode_next(text + i, length - i, &c);
@@ -46,6 +47,11 @@ void byte_level_append_bytes(struct strbuf *out, const char *text, size_t length
             strbuf_append(out, text, length);
             return;
         }
-        strbuf_add_char(out, (char)byte);
+        bytes[n++] = (char)byte;
+        if (n == sizeof bytes) {
+            strbuf_append(out, bytes, n);
+            n = 0;
+        }
     }
+    strbuf_append(out, bytes, n);
 }

@@ -441,6 +441,10 @@ enum status decoder_token_bytes(const struct decoder *decoder, const char *token
 {
     struct strbuf text = {0};
     enum status status = STATUS_OK;
+    if (decoder->count == 1 && decoder->steps[0].kind == STEP_BYTE_LEVEL) {
+        byte_level_append_bytes(out, token, length);
+        return out->failed ? error_memory(err, "decoding") : STATUS_OK;
+    }
     strbuf_append(&text, token, length);
     for (size_t i = 0; !status && i < decoder->count; i++)
         status = token_step(&decoder->steps[i], &text, err);

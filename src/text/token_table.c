@@ -123,6 +123,20 @@ const char *token_table_copy(struct token_table *table, const char *text, size_t
     return copy;
 }
 
+static int32_t find_hashed(const struct token_table *table, const char *text, size_t length,
+                           uint32_t hash)
+{
+    size_t mask = table->n_slots - 1;
+    for (size_t i = hash & mask; table->slots[i].id_plus_one; i = (i + 1) & mask) {
+        if (table->slots[i].hash != hash)
+            continue;
+        const struct token_entry *entry = &table->entries[table->slots[i].id_plus_one - 1];
+        if (entry->length == length && !memcmp(entry->text, text, length))
+            return (int32_t)(table->slots[i].id_plus_one - 1);
+    }
+    return VOCAB_NO_ID;
+}
+
 static enum status add_valid(struct token_table *table, int32_t id, const char *text, size_t length,
                              struct error *err)
 {
@@ -130,8 +144,8 @@ static enum status add_valid(struct token_table *table, int32_t id, const char *
     if (!grow_entries(table, (size_t)id + 1) || !resize_slots(table, table->used + 1) ||
         !(copy = token_table_copy(table, text, length)))
         return error_memory(err, "the vocabulary");
-    if (token_table_find(table, text, length) == VOCAB_NO_ID) {
-        uint32_t hash = (uint32_t)token_hash(text, length, table->seed);
+    uint32_t hash = (uint32_t)token_hash(text, length, table->seed);
+    if (find_hashed(table, text, length, hash) == VOCAB_NO_ID) {
         insert_slot(table->slots, table->n_slots, (struct token_slot){hash, (uint32_t)id + 1});
         table->used++;
     }
@@ -171,16 +185,7 @@ int32_t token_table_find(const struct token_table *table, const char *text, size
 {
     if (!table->n_slots)
         return VOCAB_NO_ID;
-    uint32_t hash = (uint32_t)token_hash(text, length, table->seed);
-    size_t mask = table->n_slots - 1;
-    for (size_t i = hash & mask; table->slots[i].id_plus_one; i = (i + 1) & mask) {
-        if (table->slots[i].hash != hash)
-            continue;
-        const struct token_entry *entry = &table->entries[table->slots[i].id_plus_one - 1];
-        if (entry->length == length && !memcmp(entry->text, text, length))
-            return (int32_t)(table->slots[i].id_plus_one - 1);
-    }
-    return VOCAB_NO_ID;
+    return find_hashed(table, text, length, (uint32_t)token_hash(text, length, table->seed));
 }
 
 int32_t token_table_find_model(const struct token_table *table, const char *text, size_t length)
