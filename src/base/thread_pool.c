@@ -104,9 +104,11 @@ static bool start_worker(struct thread_pool *pool, size_t index)
     if (!worker)
         return false;
     *worker = (struct worker){.pool = pool, .index = index};
-    if (pthread_create(&pool->threads[index], NULL, worker_main, worker) == 0)
+    int failure = pthread_create(&pool->threads[index], NULL, worker_main, worker);
+    if (!failure)
         return true;
     mem_free(worker);
+    errno = failure;
     return false;
 }
 
@@ -128,8 +130,9 @@ enum status thread_pool_create(size_t n_threads, struct thread_pool **out, struc
     pool->n_threads = 1;
     for (size_t i = 1; i < n_threads; i++) {
         if (!start_worker(pool, i)) {
+            enum status status = error_errno(err, "cannot start thread %zu of %zu", i + 1, n_threads);
             thread_pool_free(pool);
-            return error_errno(err, "cannot start thread %zu of %zu", i + 1, n_threads);
+            return status;
         }
         pool->n_threads = i + 1;
     }
