@@ -5,6 +5,8 @@
 /* X(name, function, what `tandem` alone says of it), in the order in which it is shown. */
 #define TANDEM_COMMANDS(X)                                                                         \
     X("compare", command_compare, "two models side by side: answers judged and timed, a report")   \
+    X("run", command_run, "answer a prompt, or chat in the terminal")                              \
+    X("generate", command_generate, "continue a sequence of token ids")                            \
     X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
     X("bench", command_bench, "speed of prompt processing and generation")                         \
     X("tokenize", command_tokenize, "text to token ids and back, as JSON lines")                   \
