@@ -2,8 +2,8 @@
  * checkpoint that can be used; never a crash, never a hang. Runs under AddressSanitizer, too.
  *
  * The golden checkpoints, GGUF files written from them, and a vocabulary are mutated in a
- * temporary folder, with a fixed seed. What opens is used: each layer above the formats has its
- * place in use_checkpoint().
+ * temporary folder, with a fixed seed. What opens is used: its tensors are read, its tokenizer
+ * tokenizes, its model computes.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -11,6 +11,9 @@
 #include "base/rng.h"
 #include "formats/checkpoint.h"
 #include "formats/gguf_export.h"
+#include "model/kv_cache.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,6 +61,30 @@ enum { N_TARGETS = sizeof targets / sizeof *targets };
 static char folder[] = "/tmp/tandem-hostile-test-XXXXXX";
 static size_t n_refused, n_opened;
 
+/* ---- what a message must say ---- */
+
+/* A place is an offset, a line, a tensor or a field. */
+static bool names_place(const char *message)
+{
+    static const char *const places[] = {"offset", "line",         "tensor", "\"",     "metadata",
+                                         "bytes",  "rms_norm_eps", "rotary", " heads", "longrope's",
+                                         "yarn's", "RoPE",         "byte "};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (strstr(message, places[i]))
+            return true;
+    return false;
+}
+
+static void check_message(const struct error *err, const char *path, const char *file)
+{
+    if (!names_place(err->message))
+        fail_msg("\"%s\" should name a place", err->message);
+    if (!err->message[0] || (!strstr(err->message, file) && !strstr(err->message, path)))
+        fail_msg("\"%s\" should name %s", err->message, file);
+    for (const char *p = err->message; *p; p++)
+        assert_true((unsigned char)*p >= ' ');
+}
+
 /* ---- what is done with a checkpoint that opens ---- */
 
 static void visit_metadata(void *context, const char *key, const char *value)
@@ -87,11 +114,71 @@ static unsigned use_vocabulary(const struct vocab_source *v)
     return sum + sum_bytes(v->chat_template.data, v->chat_template.length);
 }
 
-/* Reads all there is. Layers above (tokenizer, template, model) are to be opened here as well. */
-static unsigned use_checkpoint(const struct checkpoint *cp)
+/* A tokenizer that is made from a damaged vocabulary need not be right, only harmless. */
+static unsigned use_tokenizer(const struct checkpoint *cp, const char *path, const char *file)
+{
+    static const char text[] = "Hello <|end|>\n 1234 \xE4\xB8\xAD\xE6\x96\x87 caf\xC3\xA9";
+    struct tokenizer *tokenizer;
+    struct token_list ids = {0};
+    struct strbuf decoded = {0};
+    struct error err = {0};
+    if (tokenizer_create(checkpoint_vocab(cp), &tokenizer, &err)) {
+        check_message(&err, path, file);
+        return 0;
+    }
+    if (!tokenizer_encode(tokenizer, text, strlen(text), TOKENIZER_ADD_SPECIAL, &ids, &err))
+        tokenizer_decode(tokenizer, ids.ids, ids.count, 0, &decoded, &err);
+    unsigned sum = sum_bytes(decoded.data, decoded.length);
+    token_list_free(&ids);
+    strbuf_free(&decoded);
+    tokenizer_free(tokenizer);
+    return sum;
+}
+
+/* Four tokens through a model with damaged weights: any logits will do, or a refusal of those
+ * that are not finite. */
+static void run_model(struct model *model)
+{
+    const struct kv_options options = {.type = TYPE_F32, .n_positions = 8, .n_sequences = 1};
+    const struct row rows[] = {
+        {1, 0, 0, false}, {2, 1, 0, false}, {3, 2, 0, false}, {1, 3, 0, true}};
+    struct kv_cache *cache;
+    struct error err = {0};
+    const struct hyperparameters *shape = model_shape(model);
+    float *logits = mem_array(shape->vocab_size, sizeof *logits);
+    assert_non_null(logits);
+    if (!kv_cache_create(shape, &options, &cache, &err)) {
+        assert_true(kv_reserve(cache, 0, 4));
+        if (model_forward(model, cache, rows, 4, logits, &err))
+            assert_true(err.message[0]);
+        kv_cache_free(cache);
+    }
+    mem_free(logits);
+}
+
+static void use_model(const char *path, const char *file)
+{
+    const struct model_options options = {.n_threads = 1, .max_rows = 4};
+    struct model *model;
+    struct error err = {0};
+    if (model_open(path, &options, &model, &err)) {
+        check_message(&err, path, file);
+        return;
+    }
+    run_model(model);
+    model_close(model);
+}
+
+/* Reads all there is, as the layers above do. */
+static unsigned use_checkpoint(const struct target *target, const struct checkpoint *cp,
+                               const char *path, const char *file)
 {
     size_t printed = 0;
     unsigned sum = use_vocabulary(checkpoint_vocab(cp));
+    if (target->vocabulary)
+        sum += use_tokenizer(cp, path, file);
+    else
+        use_model(path, file);
     for (size_t i = 0; i < checkpoint_tensor_count(cp); i++) {
         const struct tensor *t = checkpoint_tensor_at(cp, i);
         assert_ptr_equal(checkpoint_tensor(cp, t->name), t);
@@ -143,28 +230,6 @@ static void mutate(struct rng *rng, struct mutant *m)
         flip_bytes(rng, m);
 }
 
-/* A place is an offset, a line, a tensor or a field. */
-static bool names_place(const char *message)
-{
-    static const char *const places[] = {"offset",   "line",       "tensor",       "\"",
-                                         "metadata", "bytes",      "rms_norm_eps", "rotary",
-                                         " heads",   "longrope's", "yarn's",       "RoPE"};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (strstr(message, places[i]))
-            return true;
-    return false;
-}
-
-static void check_message(const struct error *err, const char *path, const char *file)
-{
-    if (!names_place(err->message))
-        fail_msg("\"%s\" should name a place", err->message);
-    if (!err->message[0] || (!strstr(err->message, file) && !strstr(err->message, path)))
-        fail_msg("\"%s\" should name %s", err->message, file);
-    for (const char *p = err->message; *p; p++)
-        assert_true((unsigned char)*p >= ' ');
-}
-
 static void open_mutant(const struct target *target, const char *path, const char *file)
 {
     struct checkpoint *cp = NULL;
@@ -178,7 +243,7 @@ static void open_mutant(const struct target *target, const char *path, const cha
         check_message(&err, path, file);
         n_refused++;
     } else {
-        volatile unsigned sum = use_checkpoint(cp);
+        volatile unsigned sum = use_checkpoint(target, cp, path, file);
         (void)sum;
         checkpoint_close(cp);
         n_opened++;
