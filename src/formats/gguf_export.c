@@ -191,15 +191,23 @@ static void store_element(char *out, enum tensor_type type, size_t i, float valu
         memcpy(out + 4 * i, &value, sizeof value);
 }
 
+static enum status refuse_conversion(const struct tensor *t, enum tensor_type type,
+                                     struct error *err)
+{
+    if (t->type == type || (t->type <= TYPE_BF16 && type <= TYPE_BF16))
+        return STATUS_OK;
+    return error_set(err, STATUS_UNSUPPORTED, "%s: tensor %s cannot be converted from %s to %s",
+                     t->file, t->name, tensor_type_info(t->type)->name,
+                     tensor_type_info(type)->name);
+}
+
 /* Between the types that are not quantized. */
 static enum status write_floats(void *context, struct gguf_writer *w, const struct tensor *t,
                                 enum tensor_type type, struct error *err)
 {
     (void)context;
-    if (t->type > TYPE_BF16 || type > TYPE_BF16)
-        return error_set(err, STATUS_UNSUPPORTED, "%s: tensor %s cannot be converted from %s to %s",
-                         t->file, t->name, tensor_type_info(t->type)->name,
-                         tensor_type_info(type)->name);
+    if (refuse_conversion(t, type, err))
+        return STATUS_UNSUPPORTED;
     char *buffer = mem_array(CHUNK, sizeof(float));
     if (!buffer)
         return error_memory(err, t->name);
@@ -301,5 +309,8 @@ enum status checkpoint_write_gguf(const struct checkpoint *cp, const char *path,
                                   struct error *err)
 {
     struct gguf_conversion conversion = {target_of_all, write_floats, &type};
-    return checkpoint_convert_gguf(cp, path, &conversion, err);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < cp->n_tensors && !status; i++) /* before anything is written */
+        status = refuse_conversion(&cp->tensors[i], target_type(&conversion, &cp->tensors[i]), err);
+    return status ? status : checkpoint_convert_gguf(cp, path, &conversion, err);
 }
