@@ -11,9 +11,11 @@
     X("bench", command_bench, "speed of prompt processing and generation")                         \
     X("tokenize", command_tokenize, "text to token ids and back, as JSON lines")                   \
     X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
-    X("template", command_template, "messages to prompt text, through a chat template")             \
+    X("template", command_template, "messages to prompt text, through a chat template")            \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
     X("quantize", command_quantize, "a smaller checkpoint, as a GGUF file")                        \
+    X("train", command_train, "train or fine-tune a model, or adapters on one")                    \
+    X("merge", command_merge, "a model and its adapters become one model")                         \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);
