@@ -137,8 +137,7 @@ def check(reference, folder, name, settings, n_ids, n_greedy):
     sequence = list(ids)
     for _ in range(n_greedy):
         sequence.append(int(reference.forward(config, wide, sequence)[-1].argmax()))
-    greedy = tandem("generate", folder, "--ids", text, "--max-tokens", n_greedy,
-                    "--ignore-eos")["ids"]
+    greedy = tandem("generate", folder, "--ids", text, "--max-tokens", n_greedy)["ids"]
     good = error <= 2e-3 and greedy == sequence[n_ids:]
     print(f"{'ok  ' if good else 'FAIL'} {name}: logits {error:.1e}, greedy "
           f"{'equal' if greedy == sequence[n_ids:] else f'{greedy} for {sequence[n_ids:]}'}")
