@@ -140,7 +140,8 @@ TEST(in)
 static bool exists(struct render *r, const struct call *call,
                    const struct builtin *(*find)(struct text_ref), struct value *result)
 {
-    if (!value_hashable(call->subject))
+    uint64_t hash;
+    if (!value_hash(r, call->subject, &hash))
         return render_fail(r, "unhashable type: '%s'", value_type_name(call->subject));
     *result = bool_value(call->subject.type == VALUE_STRING && find(call->subject.text));
     return true;

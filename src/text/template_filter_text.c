@@ -576,9 +576,9 @@ struct wrap {
     bool any;
 };
 
-static void wrap_flush(struct wrap *w)
+static void wrap_flush(struct wrap *w, bool strip)
 {
-    struct text_ref line = chars_strip(w->line, NULL, false, true);
+    struct text_ref line = chars_strip(w->line, NULL, false, strip);
     if (!line.length)
         return;
     if (w->any)
@@ -599,17 +599,17 @@ static void wrap_line(struct wrap *w, struct text_ref line, bool break_long, boo
         size_t n = string_count(chunk), next = at;
         bool space = codepoint_is_space(chars_next(line, &next));
         if (w->used + n > w->width) {
-            if (n > w->width && break_long && (w->used < w->width)) {
+            if (n > w->width && break_long && w->used <= w->width) {
                 size_t fits = string_offset(chunk, w->width - w->used);
                 w->line.length += fits;
                 at += fits;
-                wrap_flush(w);
+                wrap_flush(w, fits > 0); /* textwrap's way: a full line keeps its last blank */
                 w->line = (struct text_ref){line.data + at, 0};
                 w->used = 0;
                 continue;
             }
             if (w->used) {
-                wrap_flush(w);
+                wrap_flush(w, true);
                 w->used = 0;
                 w->line = (struct text_ref){line.data + at, 0};
                 if (!space)
@@ -625,7 +625,7 @@ static void wrap_line(struct wrap *w, struct text_ref line, bool break_long, boo
         w->used += n;
         at = end;
     }
-    wrap_flush(w);
+    wrap_flush(w, true);
 }
 
 FILTER(wordwrap)

@@ -420,6 +420,8 @@ static size_t name_end(struct text_ref text, size_t at, const char *stops)
 static bool field_value(struct braces *f, struct text_ref name, struct value *v)
 {
     size_t at = name_end(name, 0, ".[");
+    if (at == 0 && name.length)
+        return render_fail(f->r, "a field of a format string lacks its number or name");
     if (!field_first(f, (struct text_ref){name.data, at}, v))
         return false;
     while (at < name.length) {

@@ -100,10 +100,7 @@ static void dump_string(struct dump *d, struct text_ref text)
             builder_add_char(&d->b, '\\');
             builder_add_char(&d->b, to[escape - from]);
         } else if (c < 0x20 || (d->ascii && c > 0x7E)) {
-            if (c == 0x7F)
-                builder_add_char(&d->b, 0x7F);
-            else
-                dump_codepoint(d, c);
+            dump_codepoint(d, c);
         } else {
             builder_add(&d->b, text.data + begin, at - begin);
         }

@@ -131,7 +131,8 @@ static bool lex_comment(struct lexer *l)
             return true;
         }
     }
-    return lex_fail(l, "a comment {# has no end #}");
+    /* at the very end of the text Jinja lets it pass */
+    return l->at >= l->length || lex_fail(l, "a comment {# has no end #}");
 }
 
 /* "{% raw %}" at `tag`: where it ends, or 0. */
@@ -163,7 +164,7 @@ static bool lex_raw(struct lexer *l)
             return ok;
         }
     }
-    return lex_fail(l, "{% raw %} has no {% endraw %}");
+    return l->at >= l->length || lex_fail(l, "{% raw %} has no {% endraw %}");
 }
 
 static int hex_digit(char c)

@@ -425,8 +425,7 @@ static bool split_words(struct render *r, const struct call *call, int64_t limit
         rest = chars_strip(rest, NULL, true, false);
     }
     size_t begin = (size_t)(rest.data - text.data);
-    struct text_ref last = chars_strip(rest, NULL, false, true);
-    return !rest.length || push_part(r, call, parts, begin, begin + last.length) || !last.length;
+    return !rest.length || push_part(r, call, parts, begin, begin + rest.length);
 }
 
 static bool rsplit_words(struct render *r, const struct call *call, int64_t limit,
@@ -442,10 +441,8 @@ static bool rsplit_words(struct render *r, const struct call *call, int64_t limi
             return false;
         rest = chars_strip((struct text_ref){rest.data, begin}, NULL, false, true);
     }
-    struct text_ref last = chars_strip(rest, NULL, true, false);
-    size_t begin = (size_t)(last.data - self(call).data);
-    return (!last.length || push_part(r, call, parts, begin, begin + last.length)) &&
-           reverse_parts(parts);
+    bool nothing_left = chars_strip(rest, NULL, true, false).length == 0;
+    return (nothing_left || push_part(r, call, parts, 0, rest.length)) && reverse_parts(parts);
 }
 
 static bool split(struct render *r, const struct call *call, bool from_right, struct value *result)

@@ -61,6 +61,7 @@ bool value_iterable(struct value v)
 
 static bool iterate_string(struct render *r, struct value v, struct value_list *items)
 {
+    v.flags &= ~(unsigned)STRING_MARKUP; /* the characters of markup are plain */
     for (size_t at = 0; at < v.text.length;) {
         size_t begin = at;
         chars_next(v.text, &at);
@@ -466,17 +467,18 @@ static bool index_of(struct value key, size_t count, size_t *index)
 static bool own_item(struct render *r, struct value object, struct value key, struct value *result)
 {
     size_t index, count;
+    uint64_t hash;
     *result = (struct value){0};
     switch (object.type) {
     case VALUE_DICT:
-        if (value_hashable(key)) {
+        if (value_hash(r, key, &hash)) {
             struct dict_entry *entry;
             if (!dict_find(r, object.dict, key, &entry))
                 return false;
             if (entry)
                 *result = entry->value;
         }
-        return true;
+        return !r->failed;
     case VALUE_STRING:
         if (!value_length(r, object, &count))
             return false;
@@ -547,7 +549,7 @@ bool value_item(struct render *r, struct value object, struct value key, struct 
 /* ---- slices ---- */
 
 struct slice {
-    int64_t start, step;
+    int64_t start, stop, step;
     size_t count;
 };
 
@@ -588,7 +590,7 @@ static bool resolve_slice(struct render *r, const struct value part[3], size_t l
     uint64_t span = 0, stride = backwards ? -(uint64_t)step : (uint64_t)step;
     if (backwards ? stop < start : start < stop)
         span = (uint64_t)(backwards ? start - stop : stop - start);
-    *slice = (struct slice){start, step, (size_t)(span ? (span - 1) / stride + 1 : 0)};
+    *slice = (struct slice){start, stop, step, (size_t)(span ? (span - 1) / stride + 1 : 0)};
     return true;
 }
 
@@ -636,7 +638,7 @@ static bool slice_range(struct render *r, const struct value_range *range, struc
     part->start = range->start + range->step * slice.start;
     part->step = range->step * slice.step;
     part->count = slice.count;
-    part->stop = part->start + part->step * (int64_t)part->count;
+    part->stop = range->start + range->step * slice.stop;
     *result = (struct value){.type = VALUE_RANGE, .range = part};
     return true;
 }

@@ -331,42 +331,49 @@ static uint64_t hash_number(struct value v)
     return hash_bytes((const char *)&d, sizeof d);
 }
 
-static uint64_t hash_value(struct value v)
+static bool hash_tuple(struct render *r, const struct value_list *list, uint64_t *hash)
 {
-    uint64_t hash = v.type;
-    if (value_is_number(v))
-        return hash_number(v);
+    if (!render_enter(r))
+        return false;
+    bool hashable = true;
+    for (size_t i = 0; hashable && i < list->count; i++) {
+        uint64_t of_item;
+        hashable = value_hash(r, list->items[i], &of_item);
+        *hash = *hash * 31 + of_item;
+    }
+    render_leave(r);
+    return hashable;
+}
+
+bool value_hash(struct render *r, struct value v, uint64_t *hash)
+{
+    *hash = v.type;
+    if (!render_spend(r, 1))
+        return false;
+    if (value_is_number(v)) {
+        *hash = hash_number(v);
+        return true;
+    }
     switch (v.type) {
+    case VALUE_LIST:
+    case VALUE_DICT:
+    case VALUE_VIEW:
+        return false;
     case VALUE_STRING:
-        return hash_bytes(v.text.data, v.text.length);
+        *hash = hash_bytes(v.text.data, v.text.length);
+        return render_spend_bytes(r, v.text.length);
     case VALUE_TUPLE:
-        for (size_t i = 0; i < v.list->count; i++)
-            hash = hash * 31 + hash_value(v.list->items[i]);
-        return hash;
+        return hash_tuple(r, v.list, hash);
     case VALUE_UNDEFINED:
     case VALUE_NONE:
-        return hash;
+        return true;
     case VALUE_RANGE:
-        return hash * 31 + v.range->count;
+        *hash = *hash * 31 + v.range->count;
+        return true;
     default:
-        return hash_bytes((const char *)&v.pointer, sizeof v.pointer);
+        *hash = hash_bytes((const char *)&v.pointer, sizeof v.pointer);
+        return true;
     }
-}
-
-static bool hashable_to(struct value v, int depth)
-{
-    if (v.type == VALUE_LIST || v.type == VALUE_DICT || v.type == VALUE_VIEW || depth == 0)
-        return false;
-    for (size_t i = 0; v.type == VALUE_TUPLE && i < v.list->count; i++)
-        if (!hashable_to(v.list->items[i], depth - 1))
-            return false;
-    return true;
-}
-
-bool value_hashable(struct value v)
-{
-    enum { MAX_TUPLE_DEPTH = 100 };
-    return hashable_to(v, MAX_TUPLE_DEPTH);
 }
 
 /* Where `hash` and `key` are, or the free slot for them. */
@@ -410,9 +417,9 @@ bool dict_find(struct render *r, const struct value_dict *dict, struct value key
                struct dict_entry **entry)
 {
     size_t slot;
-    if (!value_hashable(key))
+    uint64_t hash;
+    if (!value_hash(r, key, &hash))
         return render_fail(r, "unhashable type: '%s'", value_type_name(key));
-    uint64_t hash = hash_value(key);
     return dict->n_slots ? find_slot(r, dict, key, hash, &slot, entry)
                          : find_small(r, dict, key, hash, entry);
 }
@@ -462,7 +469,9 @@ bool dict_set(struct render *r, struct value_dict *dict, struct value key, struc
     }
     if (dict->count == dict->capacity && !grow_dict(r, dict))
         return false;
-    uint64_t hash = hash_value(key);
+    uint64_t hash;
+    if (!value_hash(r, key, &hash))
+        return false;
     if (dict->n_slots) {
         if (!find_slot(r, dict, key, hash, &slot, &entry))
             return false;

@@ -286,7 +286,8 @@ bool dict_find(struct render *r, const struct value_dict *dict, struct value key
 struct dict_entry *dict_find_text(struct render *r, const struct value_dict *dict,
                                   struct text_ref key);
 bool dict_set(struct render *r, struct value_dict *dict, struct value key, struct value value);
-bool value_hashable(struct value v);
+/* False for what is not hashable (and when it failed). */
+bool value_hash(struct render *r, struct value v, uint64_t *hash);
 /* A stable sort by items[i] of `keys`; both lists are permuted. */
 bool sort_by_keys(struct render *r, struct value_list *items, struct value_list *keys,
                   bool reverse);
