@@ -16,6 +16,7 @@
     X("quantize", command_quantize, "a smaller checkpoint, as a GGUF file")                        \
     X("train", command_train, "train or fine-tune a model, or adapters on one")                    \
     X("merge", command_merge, "a model and its adapters become one model")                         \
+    X("train-tokenizer", command_train_tokenizer, "learn a vocabulary from text")                  \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

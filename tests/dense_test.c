@@ -1,0 +1,181 @@
+/* Dense kernels: every instruction set against scalar, and the products in all forms, on ragged
+ * shapes, against a plain triple loop in double. */
+#include "base/memory.h"
+#include "base/rng.h"
+#include "kernels/gemm.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const sets[] = {"scalar", "avx2", "avx512"};
+enum { N_SETS = 3, MAX_N = 700 };
+
+static void fill(float *x, size_t n, uint64_t seed)
+{
+    struct rng rng;
+    rng_seed(&rng, seed);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)rng_normal(&rng);
+}
+
+static float at(const struct gemm_operand *o, size_t i, size_t j)
+{
+    return o->data[i * o->row_stride + j * o->column_stride];
+}
+
+static void check_product(const struct gemm *gemm, size_t m, size_t n, size_t k, int form,
+                          bool accumulate, bool alone)
+{
+    float *a = mem_array(m * k + 1, sizeof *a), *b = mem_array(k * n + 1, sizeof *b);
+    float *c = mem_array(m * (n + 3), sizeof *c), *before = mem_array(m * (n + 3), sizeof *c);
+    fill(a, m * k, m + 1);
+    fill(b, k * n, n + 2);
+    fill(c, m * (n + 3), k + 3);
+    memcpy(before, c, m * (n + 3) * sizeof *c);
+    struct gemm_job job = {m,
+                           n,
+                           k,
+                           form & 1 ? gemm_transposed(a, m) : gemm_rows(a, k),
+                           form & 2 ? gemm_transposed(b, k) : gemm_rows(b, n),
+                           c,
+                           n + 3,
+                           accumulate};
+    if (alone)
+        gemm_run_alone(gemm, 0, &job);
+    else
+        gemm_run(gemm, &job);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n + 3; j++) {
+            double sum = j < n && !accumulate ? 0 : before[i * (n + 3) + j];
+            for (size_t p = 0; j < n && p < k; p++)
+                sum += (double)at(&job.a, i, p) * at(&job.b, p, j);
+            if (fabs(sum - c[i * (n + 3) + j]) > 1e-4 * (1 + sqrt((double)k)))
+                fail_msg("%s: form %d, %zu x %zu x %zu: element %zu, %zu is %g, not %g",
+                         gemm->kernels->name, form, m, n, k, i, j, c[i * (n + 3) + j], sum);
+        }
+    mem_free(a);
+    mem_free(b);
+    mem_free(c);
+    mem_free(before);
+}
+
+static void test_products(void **state)
+{
+    static const size_t shapes[][3] = {{1, 1, 1},     {12, 32, 256}, {13, 33, 257},
+                                       {5, 70, 3},    {300, 7, 2},   {3, 1000, 5},
+                                       {250, 40, 17}, {2, 2, 600},   {7, 9, 0}};
+    (void)state;
+    for (size_t s = 0; s < N_SETS; s++) {
+        const struct dense_kernels *kernels = dense_select(sets[s]);
+        for (size_t threads = 1; threads <= 3; threads++) {
+            struct thread_pool *pool;
+            struct gemm gemm;
+            assert_int_equal(thread_pool_create(threads, &pool, NULL), STATUS_OK);
+            assert_int_equal(gemm_create(kernels, pool, &gemm, NULL), STATUS_OK);
+            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+                for (int form = 0; form < 4; form++)
+                    for (int how = 0; how < 4; how++)
+                        check_product(&gemm, shapes[i][0], shapes[i][1], shapes[i][2], form,
+                                      how & 1, how & 2);
+            gemm_free(&gemm);
+            thread_pool_free(pool);
+        }
+    }
+}
+
+static void near_enough(const char *set, const char *what, size_t n, const float *x, const float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(x[i] - y[i]) <= 2e-5f * (1 + fabsf(y[i]))))
+            fail_msg("%s, %s of %zu: element %zu is %g, scalar says %g", set, what, n, i, x[i],
+                     y[i]);
+}
+
+/* Runs everything that `k` has on n elements; results go to out[0..10 * n + 2). */
+static void run_all(const struct dense_kernels *k, size_t n, float *out)
+{
+    static float a[MAX_N], b[MAX_N], c[MAX_N], m[MAX_N], v[MAX_N];
+    const struct adamw_step step = {.rate = 0.01f,
+                                    .beta1 = 0.9f,
+                                    .beta2 = 0.95f,
+                                    .epsilon = 1e-8f,
+                                    .decay = 0.001f,
+                                    .correction1 = 0.19f,
+                                    .correction2 = 0.1f,
+                                    .gradient_scale = 0.5f};
+    fill(a, n, 1);
+    fill(b, n, 2);
+    fill(c, n, 3);
+    memset(m, 0, sizeof m);
+    memset(v, 0, sizeof v);
+    memset(out, 0, (10 * n + 2) * sizeof *out);
+    out[10 * n] = k->dot(a, b, n) / (float)n;
+    out[10 * n + 1] = (float)k->square_sum(a, n) / (float)n;
+    k->rms_norm(a, b, 0.7f, out, n);
+    k->rms_norm_backward(a, b, 0.7f, c, out + n, n);
+    k->rms_norm_weight(a, 0.7f, c, out + 2 * n, n);
+    k->swiglu(a, b, out + 3 * n, n);
+    k->swiglu_backward(a, b, c, out + 4 * n, out + 5 * n, n);
+    memcpy(out + 6 * n, a, n * sizeof *a);
+    k->scale(out + 6 * n, 20, n); /* a wide range for exp */
+    k->softmax(out + 6 * n, n);
+    memcpy(out + 7 * n, b, n * sizeof *b);
+    k->softmax_backward(out + 6 * n, out + 7 * n, 0.3f, n);
+    memcpy(out + 8 * n, a, n * sizeof *a);
+    k->add(out + 8 * n, b, n);
+    k->add_scaled(out + 8 * n, c, 3, n);
+    if (n >= 2) {
+        k->rope(out + 8 * n, b, c, n / 2);
+        k->rope_backward(out + 8 * n, c, b, n / 2);
+    }
+    memcpy(out + 9 * n, a, n * sizeof *a);
+    k->adamw(&step, out + 9 * n, b, m, v, n);
+    k->adamw(&step, out + 9 * n, c, m, v, n);
+}
+
+static void test_loops(void **state)
+{
+    static const size_t lengths[] = {1, 2, 7, 15, 16, 17, 33, 64, 100, MAX_N};
+    static float expected[10 * MAX_N + 2], found[10 * MAX_N + 2];
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        run_all(dense_select("scalar"), lengths[i], expected);
+        for (size_t s = 1; s < N_SETS; s++) {
+            run_all(dense_select(sets[s]), lengths[i], found);
+            near_enough(sets[s], "loops", 10 * lengths[i] + 2, found, expected);
+        }
+    }
+}
+
+static void test_softmax_is_that_of_the_library(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < N_SETS; s++) {
+        float x[MAX_N], y[MAX_N];
+        double sum = 0;
+        fill(x, MAX_N, 9);
+        for (size_t i = 0; i < MAX_N; i++)
+            sum += exp(10.0 * (x[i] *= 10) / 10);
+        memcpy(y, x, sizeof y);
+        float log_sum = dense_select(sets[s])->softmax(y, MAX_N);
+        assert_true(fabs(log_sum - log(sum)) < 1e-5 * fabs(log(sum)));
+        for (size_t i = 0; i < MAX_N; i++)
+            if (fabs(y[i] - exp(x[i]) / sum) > 1e-5 * exp(x[i]) / sum + 1e-30)
+                fail_msg("%s: softmax %zu is %g", sets[s], i, y[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_softmax_is_that_of_the_library),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
