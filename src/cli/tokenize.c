@@ -53,6 +53,17 @@ static enum status decode_line(struct job *job, const json_t *line, struct strbu
     return text && !out->failed ? STATUS_OK : error_memory(err, "the text");
 }
 
+/* printf would take a third of the time. */
+static void add_number(struct strbuf *out, int32_t number)
+{
+    char digits[16];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+    } while ((number /= 10) > 0);
+    strbuf_append(out, digits + at, sizeof digits - at);
+}
+
 static enum status encode_line(struct job *job, const json_t *line, struct strbuf *out,
                                struct error *err)
 {
@@ -65,8 +76,11 @@ static enum status encode_line(struct job *job, const json_t *line, struct strbu
     if (status)
         return status;
     strbuf_add(out, "{\"ids\":[");
-    for (size_t i = 0; i < job->ids.count; i++)
-        strbuf_printf(out, i ? ",%d" : "%d", (int)job->ids.ids[i]);
+    for (size_t i = 0; i < job->ids.count; i++) {
+        if (i)
+            strbuf_add_char(out, ',');
+        add_number(out, job->ids.ids[i]);
+    }
     strbuf_add(out, "]}\n");
     return out->failed ? error_memory(err, "the ids") : STATUS_OK;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SHORT_PIECE = 96, /* symbols; up to here an array beats a heap */
+    SHORT_PIECE = 128, /* symbols; up to here an array beats a heap */
     CACHED_BYTES = 31,
     CACHED_IDS = 8,
     ID_BITS = 22,
@@ -223,34 +223,46 @@ static bool split_into_symbols(const struct bpe *bpe, const char *piece, size_t 
     return !builder.failed;
 }
 
-/* --- merging in an array: ranks[i] is that of the merge of ids[i] and ids[i + 1] --- */
+/* --- merging in an array: keys[i] is rank << 7 | i of the merge of ids[i] and ids[i + 1], so that
+ * the smallest key, which vector instructions find, tells what is merged and where --- */
 
-static size_t lowest_rank(const uint32_t *ranks, size_t n)
+enum { POSITION_BITS = 7, NO_RANK = BPE_RANK_LIMIT };
+
+static int32_t array_key(const struct bpe *bpe, const int32_t *ids, size_t i)
 {
-    size_t best = 0;
+    uint32_t rank = find_merge(bpe, ids[i], ids[i + 1]);
+    return (int32_t)((rank == NO_MERGE ? NO_RANK : rank) << POSITION_BITS | i);
+}
+
+static int32_t smallest_key(const int32_t *keys, size_t n)
+{
+    int32_t smallest = keys[0];
     for (size_t i = 1; i < n; i++)
-        if (ranks[i] < ranks[best])
-            best = i;
-    return best;
+        smallest = keys[i] < smallest ? keys[i] : smallest;
+    return smallest;
 }
 
 static size_t merge_short(const struct bpe *bpe, int32_t *ids, size_t n)
 {
-    uint32_t ranks[SHORT_PIECE];
+    int32_t keys[SHORT_PIECE];
     for (size_t i = 0; i + 1 < n; i++)
-        ranks[i] = find_merge(bpe, ids[i], ids[i + 1]);
+        keys[i] = array_key(bpe, ids, i);
     while (n > 1) {
-        size_t best = lowest_rank(ranks, n - 1);
-        if (ranks[best] == NO_MERGE)
+        int32_t smallest = smallest_key(keys, n - 1);
+        uint32_t rank = (uint32_t)smallest >> POSITION_BITS;
+        size_t at = (size_t)smallest & ((1u << POSITION_BITS) - 1);
+        if (rank == NO_RANK)
             break;
-        ids[best] = bpe->results[ranks[best]];
+        ids[at] = bpe->results[rank];
         n--;
-        memmove(ids + best + 1, ids + best + 2, (n - best - 1) * sizeof *ids);
-        memmove(ranks + best, ranks + best + 1, (n - best - 1) * sizeof *ranks);
-        if (best > 0)
-            ranks[best - 1] = find_merge(bpe, ids[best - 1], ids[best]);
-        if (best + 1 < n)
-            ranks[best] = find_merge(bpe, ids[best], ids[best + 1]);
+        for (size_t i = at + 1; i < n; i++)
+            ids[i] = ids[i + 1];
+        for (size_t i = at + 1; i + 1 < n; i++)
+            keys[i] = keys[i + 1] - 1; /* one place to the left */
+        if (at > 0)
+            keys[at - 1] = array_key(bpe, ids, at - 1);
+        if (at + 1 < n)
+            keys[at] = array_key(bpe, ids, at);
     }
     return n;
 }
