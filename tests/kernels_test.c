@@ -298,6 +298,11 @@ static void check_attention(const struct kernels *k, enum tensor_type type, size
     for (size_t i = 0; i < keys; i++)
         assert_close("attention_scores", k->name, i, got[i], expected[i], 1e-5);
     assert_true(got[keys] == 777);
+    for (size_t i = 0; i < keys; i++) { /* a key's score has no neighbours */
+        float alone;
+        k->attention_scores(type, q, stored + i * stride, stride, 1, dim, 0.25f, &alone);
+        assert_true(alone == got[i]);
+    }
     fill(got, MOST + GUARD, 9);
     memcpy(expected, got, sizeof got);
     k->attention_mix(type, q, stored, stride, keys, dim, got);

@@ -130,7 +130,8 @@ enum status thread_pool_create(size_t n_threads, struct thread_pool **out, struc
     pool->n_threads = 1;
     for (size_t i = 1; i < n_threads; i++) {
         if (!start_worker(pool, i)) {
-            enum status status = error_errno(err, "cannot start thread %zu of %zu", i + 1, n_threads);
+            enum status status =
+                error_errno(err, "cannot start thread %zu of %zu", i + 1, n_threads);
             thread_pool_free(pool);
             return status;
         }

@@ -46,7 +46,7 @@ struct kernels {
      * transformers' rotate_half convention. half = rotary_dim / 2. */
     void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
 
-    /* Pieces of attention; keys and values are rows of `stride` bytes of F32, F16 (or Q8_0).
+    /* Pieces of attention; keys and values are rows of F32 or F16, `stride` bytes apart.
      * scores[i] = scale * dot(q, key_i), i < n_keys. */
     void (*attention_scores)(enum tensor_type type, const float *q, const void *keys, size_t stride,
                              size_t n_keys, size_t head_dim, float scale, float *scores);

@@ -609,9 +609,13 @@ INLINE void score_keys(load_lanes load, size_t width, const size_t keys, const f
             sums[i] =
                 v_fma(values, load_typed(load, width, key + i * stride + d * width, left), sums[i]);
     }
-    UNROLL
+    float totals[4] = {0};
+    if (keys == 4)
+        v_add_sums4(totals, sums[0], sums[1], sums[2], sums[3]);
+    else
+        totals[0] += v_sum(sums[0]);
     for (size_t i = 0; i < keys; i++)
-        scores[i] = v_sum(sums[i]) * scale;
+        scores[i] = totals[i] * scale;
 }
 
 INLINE void score_all(load_lanes load, size_t width, const float *q, const uint8_t *key,
