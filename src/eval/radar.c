@@ -101,7 +101,7 @@ static void add_markers(const struct radar_axis *axes, size_t n_axes, size_t sid
         if (!axes[i].measured[side])
             continue;
         if (side == SIDE_A)
-            strbuf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"/>\n", p.x, p.y);
+            strbuf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5.5\"/>\n", p.x, p.y);
         else
             strbuf_printf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"8\" height=\"8\"/>\n", p.x - 4,
                           p.y - 4);
