@@ -42,7 +42,7 @@ static bool is_article(const char *text, size_t end, size_t i)
     if ((text[i] != 'A' && text[i] != 'I') || i + 2 >= end || text[i + 1] != ' ')
         return false;
     for (size_t k = 0; k < sizeof verbs / sizeof *verbs; k++)
-        if (text_find(text, i + 2, end, verbs[k]) == i + 2)
+        if (!strncmp(text + i + 2, verbs[k], strlen(verbs[k])))
             return false;
     return islower((unsigned char)text[i + 2]);
 }
@@ -74,7 +74,7 @@ static char leading_letter(const char *text, struct span region, const char *opt
     /* "A or B", "A/B", "A and B" leave it open. */
     struct span rest = {content.begin + 1, region.end};
     struct span next = text_trim_punctuation(text, rest);
-    static const char *const joins[] = {"or ", "and ", "或", "和", "与", "还是", "、"};
+    static const char *const joins[] = {"or ", "and ", "或", "和", "与", "还是", "/", "&", "+"};
     for (size_t i = 0; i < sizeof joins / sizeof *joins; i++)
         if (text_find(text, next.begin, next.end, joins[i]) == next.begin)
             return '?';

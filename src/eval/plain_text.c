@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 16, MAX_TAG = 200, MAX_ARGUMENT = 4000 };
+enum { MAX_DEPTH = 16, MAX_TAG = 200, MAX_ARGUMENT = 4000, MAX_RUN = 100 };
 
 static const char ANSWER_LABEL[] = "Answer: ";
 
@@ -207,7 +207,7 @@ static size_t convert_html(const struct converter *c, size_t i)
 static size_t run_length(const struct converter *c, size_t i, char what)
 {
     size_t n = 0;
-    while (i + n < c->length && c->text[i + n] == what)
+    while (n < MAX_RUN && i + n < c->length && c->text[i + n] == what)
         n++;
     return n;
 }
