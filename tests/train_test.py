@@ -219,6 +219,46 @@ def test_adapters(work, name, config, targets):
     assert abs(merge(f"{adapter}=0.5", f"{adapter}=0.5") - after) < 1e-4
 
 
+def answer(model, prompt):
+    run = subprocess.run([PROGRAM, "run", str(model), prompt, "--max-tokens", "12", "--greedy"],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_chats_are_learned(work):
+    """From chats to answers: what was trained is what tandem run says, end token included."""
+    opposite = {"hot": "cold", "up": "down", "open": "shut", "old": "new", "\u5927": "\u5c0f"}
+    data = work / "chats.jsonl"
+    data.write_text("".join(json.dumps({"messages": [
+        {"role": "user", "content": q}, {"role": "assistant", "content": a}]}) + "\n"
+        for q, a in opposite.items()))
+    for name, config in (("qwen", QWEN), ("phi", PHI)):
+        out = work / f"{name}-chats"
+        train("--model", work / f"{name}-shape", "--data", data, "--out", out, "--steps", 60,
+              "--lr", "0.01", "--warmup", 5, "--batch-tokens", 100, "--threads", 1, "--quiet")
+        for question, expected in opposite.items():
+            found = answer(out, question)
+            assert found == expected, f"{name}: {question}: {found} instead of {expected}"
+
+
+def test_adapters_on_quantized_weights(work):
+    """A frozen base stays as it is stored: training starts at the loss of the quantized model."""
+    ids = json.loads((work / "one.jsonl").read_text())["ids"]
+    for kind in ("Q8_0", "Q4_0"):
+        base = work / f"{kind}.gguf"
+        subprocess.run([PROGRAM, "quantize", work / "qwen-base", base, "--type", kind], check=True,
+                       capture_output=True)
+        before = sum(nll(base, ids)) / 39
+        adapter = work / f"{kind}-adapter"
+        train("--model", base, "--lora", "--rank", 4, "--data", work / "one.jsonl", "--out",
+              adapter, "--steps", 20, "--lr", "0.01", "--batch-tokens", 100, "--threads", 1,
+              "--quiet")
+        found = losses(adapter)
+        assert abs(found[0][1] - before) < 0.02, f"{kind}: {found[0]} instead of {before}"
+        assert found[-1][1] < before - 0.5, f"{kind}: nothing was learned: {found[-1]}"
+
+
 def test_foreign_adapters_are_refused(work):
     run = subprocess.run([PROGRAM, "merge", work / "qwen-base", work / "phi-adapter", "--out",
                           work / "wrong"], capture_output=True, text=True)
@@ -247,6 +287,8 @@ def main():
         test_what_is_left_out_is_counted(work, model)
         test_adapters(work, "qwen", QWEN, ["q_proj", "k_proj", "v_proj", "o_proj"])
         test_adapters(work, "phi", PHI, ["qkv_proj", "o_proj"])
+        test_chats_are_learned(work)
+        test_adapters_on_quantized_weights(work)
         test_foreign_adapters_are_refused(work)
 
 
