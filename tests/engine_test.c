@@ -28,7 +28,8 @@ struct answer {
     int32_t ids[MAX_ANSWER];
     float logprobs[MAX_ANSWER], second[MAX_ANSWER];
     size_t n;
-    struct strbuf text;
+    char text[8192];
+    size_t text_length;
     struct generation_stats stats;
 };
 
@@ -61,6 +62,13 @@ static struct generation *submit(struct engine *engine, const struct request *re
     return g;
 }
 
+static void add_text(struct answer *answer, const struct event *event)
+{
+    assert_true(answer->text_length + event->text_length < sizeof answer->text);
+    memcpy(answer->text + answer->text_length, event->text, event->text_length);
+    answer->text_length += event->text_length;
+}
+
 static void read_answer(struct generation *g, struct answer *answer)
 {
     struct event event;
@@ -71,9 +79,9 @@ static void read_answer(struct generation *g, struct answer *answer)
         answer->logprobs[answer->n] = event.choice.logprob;
         answer->second[answer->n++] = event.choice.n_top > 1 ? event.choice.top[1].logprob : 0;
         assert_true(utf8_valid(event.text, event.text_length));
-        strbuf_append(&answer->text, event.text, event.text_length);
+        add_text(answer, &event);
     }
-    strbuf_append(&answer->text, event.text, event.text_length);
+    add_text(answer, &event);
     assert_int_equal(generation_next(g, &event), EVENT_END);
     assert_int_equal(event.text_length, 0);
     answer->stats = generation_stats(g);
@@ -92,7 +100,8 @@ static void assert_same(const struct answer *a, const struct answer *b)
     assert_memory_equal(a->ids, b->ids, a->n * sizeof *a->ids);
     assert_memory_equal(a->logprobs, b->logprobs, a->n * sizeof *a->logprobs);
     assert_memory_equal(a->second, b->second, a->n * sizeof *a->second);
-    assert_string_equal(strbuf_text(&a->text), strbuf_text(&b->text));
+    assert_int_equal(a->text_length, b->text_length);
+    assert_memory_equal(a->text, b->text, a->text_length);
     assert_int_equal(a->stats.finish, b->stats.finish);
 }
 
@@ -274,14 +283,11 @@ static void test_neighbours_and_cached_prefixes_change_nothing(void **state)
                     cached += answer.stats.cached_tokens;
                     if ((i & 4) == 4 * family)
                         assert_same(&answer, &alone[i]);
-                    strbuf_free(&answer.text);
                 }
             }
             assert_true(cached > 0);
             engine_close(engine);
         }
-    for (unsigned i = 0; i < 8; i++)
-        strbuf_free(&alone[i].text);
 }
 
 static void test_a_conversation_reuses_its_beginning(void **state)
@@ -299,7 +305,6 @@ static void test_a_conversation_reuses_its_beginning(void **state)
         n += answer.n;
         expected = n - 1; /* all that was computed; the last token was not */
         n += make_prompt(ids + n, 10, 5, (unsigned)turn);
-        strbuf_free(&answer.text);
     }
     engine_close(engine);
 }
@@ -320,7 +325,7 @@ static void check_stop(struct engine *engine, const struct request *request,
                        const struct answer *plain, size_t at, size_t length)
 {
     char stop[64];
-    const char *text = strbuf_text(&plain->text);
+    const char *text = plain->text;
     memcpy(stop, text + at, length);
     stop[length] = 0;
     if (!utf8_valid(stop, length) || strlen(stop) != length)
@@ -331,12 +336,11 @@ static void check_stop(struct engine *engine, const struct request *request,
     stopping.n_stops = 2;
     struct answer answer;
     ask(engine, &stopping, &answer);
-    size_t expected = (size_t)((const char *)memmem(text, plain->text.length, stop, length) - text);
+    size_t expected = (size_t)((const char *)memmem(text, plain->text_length, stop, length) - text);
     assert_int_equal(answer.stats.finish, FINISH_STOP);
-    assert_int_equal(answer.text.length, expected);
-    assert_memory_equal(strbuf_text(&answer.text), text, expected);
+    assert_int_equal(answer.text_length, expected);
+    assert_memory_equal(answer.text, text, expected);
     assert_true(answer.n <= plain->n);
-    strbuf_free(&answer.text);
 }
 
 static void test_stop_strings_cut_the_text_wherever_tokens_end(void **state)
@@ -350,9 +354,8 @@ static void test_stop_strings_cut_the_text_wherever_tokens_end(void **state)
             size_t n = make_prompt(ids, 40, 3, (unsigned)seed);
             struct request request = make_request(ids, n, 60, seed);
             plain_answer(engine, ids, n, seed, &plain);
-            for (size_t at = 0; at + 8 < plain.text.length; at += 5)
+            for (size_t at = 0; at + 8 < plain.text_length; at += 5)
                 check_stop(engine, &request, &plain, at, 1 + at % 7);
-            strbuf_free(&plain.text);
         }
         engine_close(engine);
     }
@@ -367,19 +370,17 @@ static void test_held_back_text_comes_at_the_end(void **state)
     struct answer plain, held;
     size_t n = make_prompt(ids, 40, 3, 9);
     plain_answer(engine, ids, n, 5, &plain);
-    char stop[300];
-    size_t cut = plain.text.length - 3;
-    while (cut > 0 && ((unsigned char)plain.text.data[cut] & 0xC0) == 0x80)
+    char stop[16];
+    size_t cut = plain.text_length - 3;
+    while (cut > 0 && ((unsigned char)plain.text[cut] & 0xC0) == 0x80)
         cut--;
-    snprintf(stop, sizeof stop, "%s\x01\x02", plain.text.data + cut);
+    snprintf(stop, sizeof stop, "%.9s\x01\x02", plain.text + cut);
     const char *stops[] = {stop};
     struct request request = make_request(ids, n, 60, 5);
     request.stops = stops;
     request.n_stops = 1;
     ask(engine, &request, &held);
     assert_same(&plain, &held);
-    strbuf_free(&plain.text);
-    strbuf_free(&held.text);
     engine_close(engine);
 }
 
@@ -402,8 +403,6 @@ static void test_end_tokens_end(void **state)
     assert_int_equal(ended.stats.finish, FINISH_EOS);
     assert_int_equal(ended.n, first);
     assert_memory_equal(ended.ids, plain.ids, first * sizeof *ended.ids);
-    strbuf_free(&plain.text);
-    strbuf_free(&ended.text);
     engine_close(engine);
 }
 
@@ -418,11 +417,9 @@ static void test_the_context_ends_an_answer(void **state)
     ask(engine, &request, &answer);
     assert_int_equal(answer.n, 10);
     assert_int_equal(answer.stats.finish, FINISH_LENGTH);
-    strbuf_free(&answer.text);
     request = make_request(ids, 99, 50, 0);
     ask(engine, &request, &answer);
     assert_int_equal(answer.n, 1);
-    strbuf_free(&answer.text);
     engine_close(engine);
 }
 
@@ -675,8 +672,6 @@ static void test_many_clients_at_once(void **state)
     }
     assert_true(complete > 0);
     engine_close(crowd.engine);
-    for (int i = 0; i < KINDS; i++)
-        strbuf_free(&crowd.expected[i].text);
 }
 
 /* --- Setting up --- */

@@ -38,6 +38,8 @@ class Terminal:
         if self.pid == 0:
             os.environ.update(TERM="xterm", HOME=FOLDER.name, LC_ALL="C.UTF-8")
             os.environ.pop("XDG_STATE_HOME", None)
+            # libedit never frees the names of added functions.
+            os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
             os.execv(PROGRAM, [PROGRAM, *args])
         self.seen = b""
 
