@@ -80,14 +80,15 @@ static void test_number(void **state)
           {"The answer is not 6 but 5.", 'P'}, {"x = 5", 'P'}, {"<answer>5</answer>", 'P'},
           {"<think>maybe 6, or 7</think>5", 'P'}, {"so it is 6</think>\n\nAnswer: 5", 'P'},
           {"1. Add.\n2. Subtract.\n\nThe result is 5", 'P'}, {"Answer: ~~6~~ 5", 'P'}, {"𝟓", 'P'},
-          {"答:5人", 'P'});
+          {"答:5人", 'P'}, {"So he scored 4 + 1 = 5 points in 40 minutes.", 'P'});
     CHECK("number", "{\"value\": 5}", {"6", 'F'}, {"30 - 25 = 5. Answer: 25", 'F'},
           {"答案：5\n更正：答案应该是6", 'F'}, {"Answer: 5\nWait, actually it is 6.", 'F'},
           {"Answer: 5%", 'F'}, {"Answer: -5", 'F'}, {"Answer: 负5", 'F'}, {"Answer: 0.5", 'F'},
           {"Answer: 5万", 'F'}, {"Answer: 5 plus 3 is 8", 'F'}, {"Answer: 1/5", 'F'},
           {"<think>5</think>6", 'F'}, {"5 is tempting, but the result is 7.", 'F'},
           {"Answer: 5,000", 'F'}, {"Answer: 5e3", 'F'}, {"Answer: 5×10^3", 'F'},
-          {"Answer: 5\\frac{1}{2}", 'F'}, {"Answer: 5½", 'F'});
+          {"Answer: 5\\frac{1}{2}", 'F'}, {"Answer: 5½", 'F'},
+          {"30 - 25 = 5, so the answer must be 7.", 'F'}, {"30 - 25 = 5 so it is 7", 'F'});
     CHECK("number", "{\"value\": 5}", {"", 'X'}, {"I do not know.", 'X'}, {"Answer: 5 or 6", 'X'},
           {"答案是5或者6", 'X'}, {"Answer: 4, 5, 6", 'X'}, {"Answer: 5-6", 'X'},
           {"Answer: not 5", 'X'}, {"Answer: unknown", 'X'}, {"Answer: 5 / 6 / 7", 'X'},
@@ -113,7 +114,7 @@ static void test_number_forms(void **state)
           {"3.2", 'F'});
     CHECK("number", "{\"value\": 120000}", {"12万", 'P'}, {"0.12 million", 'P'}, {"120 000", 'X'});
     CHECK("number", "{\"value\": -3}", {"-3", 'P'}, {"−3", 'P'}, {"Answer: x = -3", 'P'},
-          {"minus", 'X'}, {"3", 'F'});
+          {"It is -3 degrees.", 'P'}, {"minus", 'X'}, {"3", 'F'});
     CHECK("number", "{\"value\": 5, \"words\": [\"五\", \"five\"]}", {"答案:五人", 'P'},
           {"Answer: Five people", 'P'}, {"答案:六人", 'X'}, {"Answer: not five", 'X'});
 }

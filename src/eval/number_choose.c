@@ -11,6 +11,7 @@
 #include "eval/text_scan.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -127,6 +128,33 @@ static bool opens_region(const char *text, size_t begin, size_t end)
     return false;
 }
 
+/* "4 + 5 = 9 points in 40 minutes": the result of the last equation, where nothing but words of
+ * its own clause stand behind it. NULL if there is none. */
+static const struct number *equation_result(const char *text, struct span sentence,
+                                            const struct number *numbers, size_t n)
+{
+    static const char *const turns[] = {"so", "then", "所以", "因此"};
+    size_t k = n - 1;
+    for (; k; k--) {
+        enum connection before =
+            connection_of(text, numbers[k - 1].span.end, numbers[k].span.begin);
+        if (before == CONNECTION_EQUALS)
+            break;
+        if (before != CONNECTION_WORDS)
+            return NULL;
+    }
+    size_t end = numbers[n - 1].span.begin;
+    if (!k || !memchr(text + numbers[k - 1].span.end, '=',
+                      numbers[k].span.begin - numbers[k - 1].span.end))
+        return NULL;
+    for (size_t i = 0; i < COUNT(turns); i++)
+        if (text_find_word(text, numbers[k].span.end, end, turns[i]) != SIZE_MAX)
+            return NULL;
+    struct span clause = text_clause_at(text + sentence.begin, sentence.end - sentence.begin,
+                                        numbers[k].span.begin - sentence.begin);
+    return numbers[n - 1].span.end <= clause.end + sentence.begin ? &numbers[k] : NULL;
+}
+
 /* Out of several different numbers in one sentence. `announced`: the sentence is what follows
  * "Answer:", so that a number right at its beginning is the answer. */
 static const struct number *decide(const char *text, struct span sentence, bool announced,
@@ -147,7 +175,10 @@ static const struct number *decide(const char *text, struct span sentence, bool 
         return last;
     if (announced && opens && after_first == CONNECTION_EQUALS)
         return first;
-    return !announced && before_last == CONNECTION_WORDS ? last : NULL;
+    if (announced || before_last != CONNECTION_WORDS)
+        return NULL;
+    const struct number *result = equation_result(text, sentence, numbers, n);
+    return result ? result : last;
 }
 
 /* Chooses from the numbers of one sentence. */

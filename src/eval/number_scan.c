@@ -176,9 +176,11 @@ static bool is_negative(const struct scanner *s, size_t *begin)
         return *begin -= 9, true;
     if (i == s->begin || s->text[i - 1] != '-')
         return false;
+    /* "x-5", "8 -5" and "8-5" subtract; "is -5" and "=-5" do not. */
     size_t before = back_over_blanks(s, i - 1);
     unsigned char c = before > s->begin ? (unsigned char)s->text[before - 1] : '\n';
-    if (isalnum(c) || c == ')' || c == ']' || c == '%' || c == '-')
+    bool touches = before == i - 1;
+    if (isdigit(c) || (c && strchr(")]%-", c)) || (touches && isalpha(c)))
         return false;
     *begin = i - 1;
     return true;
