@@ -27,8 +27,8 @@ static tandem_model *load(const char *name)
 static int32_t *ask(const tandem_model *model, const char *question, size_t *n)
 {
     struct tandem_message messages[] = {{"system", "Be brief."}, {"user", question}};
-    char *prompt;
-    int32_t *ids;
+    char *prompt = NULL;
+    int32_t *ids = NULL;
     struct tandem_error err;
     if (tandem_apply_chat_template(model, messages, 2, 1, &prompt, &err) ||
         tandem_tokenize(model, prompt, strlen(prompt), 0, &ids, n, &err))

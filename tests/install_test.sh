@@ -31,7 +31,8 @@ cc $extra "$TANDEM_SOURCE/examples/chat.c" $(pkg-config $flags --cflags tandem) 
 chat "$work/static-chat"
 
 if command -v c++ > /dev/null; then
-    printf '#include <tandem.h>\nint main() { return tandem_version() == nullptr; }\n' > "$work/v.cc"
+    printf '#include <tandem.h>\nint main() { return tandem_version() == nullptr; }\n' \
+        > "$work/v.cc"
     c++ -Wall -Wextra -Werror $extra "$work/v.cc" $(pkg-config $flags --cflags --libs tandem) \
         -o "$work/version"
     LD_LIBRARY_PATH="$lib" "$work/version" || fail "the C++ program fails"

@@ -155,8 +155,9 @@ class Pipes(unittest.TestCase):
 
     def test_raw_and_system_change_the_prompt(self):
         args = ["--json", "--max-tokens", "1", "--greedy"]
-        sizes = [json.loads(tandem("run", QWEN, "hi", *args, *more).stdout)["usage"]["prompt_tokens"]
-                 for more in ([], ["--raw"], ["--system", "Be brief."])]
+        answers = [tandem("run", QWEN, "hi", *args, *more).stdout
+                   for more in ([], ["--raw"], ["--system", "Be brief."])]
+        sizes = [json.loads(answer)["usage"]["prompt_tokens"] for answer in answers]
         self.assertLess(sizes[1], sizes[0])
         self.assertGreater(sizes[2], sizes[0])
 

@@ -2,10 +2,10 @@
  *
  *     struct answer_settings settings;
  *     answer_settings_init(&settings);
- *     const struct option options[] = {ANSWER_OPTIONS(settings), {0}};
+ *     const struct option options[] = {SAMPLING_OPTIONS(settings), {0}};
  *     ... args_parse ...
  *     answer_open_engine(path, &engine_options, &engine, &err);
- *     answer_stream(engine, ids, n, &settings, stdout, &answer, &err);
+ *     answer_stream(engine, &request, &answer, &err);
  *     answer_free(&answer);
  */
 #ifndef TANDEM_CLI_ANSWER_H
@@ -33,20 +33,21 @@ void answer_settings_init(struct answer_settings *settings);
 struct sampling answer_sampling(const struct answer_settings *settings,
                                 const struct engine *engine);
 
-#define SAMPLING_OPTIONS(s)                                                                         \
-    {"max-tokens", 'n', OPTION_SIZE, &(s).max_tokens, "N", "end after N tokens (context's end)"},   \
-        {"temperature", 0, OPTION_NUMBER, &(s).temperature, "T", "0 is greedy (the model's)"},      \
-        {"top-k", 0, OPTION_SIZE, &(s).top_k, "K", "of the K likeliest; 0: off (the model's)"},     \
-        {"top-p", 0, OPTION_NUMBER, &(s).top_p, "P", "of the likeliest with mass P (the model's)"}, \
-        {"min-p", 0, OPTION_NUMBER, &(s).min_p, "P", "at least P times the likeliest"},             \
-        {"repetition-penalty",    0,   OPTION_NUMBER,                                               \
-         &(s).repetition_penalty, "X", "over prompt and answer; 1: off"},                           \
-        {"frequency-penalty", 0, OPTION_NUMBER, &(s).frequency_penalty, "X", "-2 to 2; 0: off"},    \
-        {"presence-penalty", 0, OPTION_NUMBER, &(s).presence_penalty, "X", "-2 to 2; 0: off"},      \
-        {"seed", 0, OPTION_U64, &(s).seed, "N", "the same seed, the same answer (random)"},         \
-    {                                                                                               \
-        "greedy", 0, OPTION_FLAG, &(s).greedy, NULL, "always the likeliest token"                   \
-    }
+/* Entries for a command's table of options, each setting one field of `s`. */
+/* clang-format off */
+#define SAMPLING_OPTIONS(s)                                                                       \
+    {"max-tokens", 'n', OPTION_SIZE, &(s).max_tokens, "N", "end after N tokens"},                 \
+    {"temperature", 0, OPTION_NUMBER, &(s).temperature, "T", "0 is greedy (the model's)"},        \
+    {"top-k", 0, OPTION_SIZE, &(s).top_k, "K", "of the K likeliest; 0: off (the model's)"},       \
+    {"top-p", 0, OPTION_NUMBER, &(s).top_p, "P", "likeliest with mass P (the model's)"},          \
+    {"min-p", 0, OPTION_NUMBER, &(s).min_p, "P", "at least P times the likeliest"},               \
+    {"repetition-penalty", 0, OPTION_NUMBER, &(s).repetition_penalty, "X",                        \
+        "over prompt and answer; 1: off"},                                                        \
+    {"frequency-penalty", 0, OPTION_NUMBER, &(s).frequency_penalty, "X", "-2 to 2; 0: off"},      \
+    {"presence-penalty", 0, OPTION_NUMBER, &(s).presence_penalty, "X", "-2 to 2; 0: off"},        \
+    {"seed", 0, OPTION_U64, &(s).seed, "N", "the same seed, the same answer (random)"},           \
+    {"greedy", 0, OPTION_FLAG, &(s).greedy, NULL, "always the likeliest token"}
+/* clang-format on */
 
 /* engine_open() with Ctrl-C kept for the calling thread. */
 enum status answer_open_engine(const char *path, const struct engine_options *options,

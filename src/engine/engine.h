@@ -33,14 +33,14 @@ struct engine;
 struct generation;
 
 struct engine_options {
-    size_t n_threads;        /* 0: all CPUs */
-    size_t context_length;   /* most tokens of one sequence; 0: the model's, capped so that the
-                                cache fits in half of the free memory (a warning says so) */
-    size_t max_sequences;    /* running at once; 0: 8 */
-    size_t cache_positions;  /* of the KV cache, all sequences together; at least the context.
-                                0: max_sequences contexts, as far as half of the free memory */
-    size_t max_rows;         /* per step; 0: 512 */
-    bool kv_f32;             /* cache in F32 instead of F16 */
+    size_t n_threads;       /* 0: all CPUs */
+    size_t context_length;  /* most tokens of one sequence; 0: the model's, capped so that the
+                               cache fits in half of the free memory (a warning says so) */
+    size_t max_sequences;   /* running at once; 0: 8 */
+    size_t cache_positions; /* of the KV cache, all sequences together; at least the context.
+                               0: max_sequences contexts, as far as half of the free memory */
+    size_t max_rows;        /* per step; 0: 512 */
+    bool kv_f32;            /* cache in F32 instead of F16 */
     const char *isa;
 };
 
@@ -75,21 +75,21 @@ struct request {
     const int32_t *prompt; /* [n_prompt], at least one */
     size_t n_prompt;
     struct sampling sampling;
-    size_t max_tokens;          /* 0: up to the context's end */
-    const char *const *stops;   /* stop strings: not part of the text */
+    size_t max_tokens;        /* 0: up to the context's end */
+    const char *const *stops; /* stop strings: not part of the text */
     size_t n_stops;
     bool ignore_eos;
-    const int32_t *eos_ids;     /* NULL: the checkpoint's list */
+    const int32_t *eos_ids; /* NULL: the checkpoint's list */
     size_t n_eos_ids;
     bool want_logprobs;
-    size_t n_top_logprobs;      /* 0 to MAX_TOP_LOGPROBS */
+    size_t n_top_logprobs; /* 0 to MAX_TOP_LOGPROBS */
 };
 
 enum finish_reason {
     FINISH_NONE,
-    FINISH_EOS,       /* an end token (it is not part of the ids or the text) */
-    FINISH_STOP,      /* a stop string */
-    FINISH_LENGTH,    /* max_tokens, or the context is full */
+    FINISH_EOS,    /* an end token (it is not part of the ids or the text) */
+    FINISH_STOP,   /* a stop string */
+    FINISH_LENGTH, /* max_tokens, or the context is full */
     FINISH_CANCELLED,
     FINISH_ERROR,
 };

@@ -42,7 +42,7 @@ struct generation {
     struct sampler *sampler;
     int32_t *tokens; /* [n_prompt + max_tokens]: prompt, then answer */
     size_t n_tokens;
-    long slot; /* NO_SLOT while it waits */
+    long slot;     /* NO_SLOT while it waits */
     size_t n_rows; /* in this step */
     bool was_admitted;
     double submitted, first_step, first_token, last_token;
@@ -110,15 +110,14 @@ void *scheduler_run(void *engine);
 /* generation.c, for the step thread. */
 bool generation_is_cancelled(const struct generation *generation);
 /* Takes the token that was chosen; the reason to end, or FINISH_NONE. */
-enum finish_reason generation_take(struct generation *generation,
-                                   const struct token_choice *choice, struct error *err);
+enum finish_reason generation_take(struct generation *generation, const struct token_choice *choice,
+                                   struct error *err);
 /* Gives the rest of the text and EVENT_END. The generation may be gone when this returns. */
 void generation_end(struct generation *generation, enum finish_reason reason,
                     const struct error *err);
 /* For submit: memory and state for a checked request. */
 enum status generation_create(struct engine *engine, const struct request *request,
-                              size_t max_tokens, struct generation **generation,
-                              struct error *err);
+                              size_t max_tokens, struct generation **generation, struct error *err);
 void generation_destroy(struct generation *generation);
 
 #endif

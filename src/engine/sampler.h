@@ -20,12 +20,12 @@ struct logit_bias {
 };
 
 struct sampling {
-    bool greedy;               /* ignore temperature and what follows it */
-    double temperature;        /* > 0; 0 means greedy */
-    int64_t top_k;             /* 0: off */
-    double top_p;              /* 1: off */
-    double min_p;              /* 0: off */
-    double repetition_penalty; /* 1: off; over prompt and answer */
+    bool greedy;                                /* ignore temperature and what follows it */
+    double temperature;                         /* > 0; 0 means greedy */
+    int64_t top_k;                              /* 0: off */
+    double top_p;                               /* 1: off */
+    double min_p;                               /* 0: off */
+    double repetition_penalty;                  /* 1: off; over prompt and answer */
     double frequency_penalty, presence_penalty; /* 0: off; over the answer */
     uint64_t seed;
     const struct logit_bias *logit_bias;
