@@ -1,5 +1,6 @@
 #include "cli/args.h"
 #include "base/memory.h"
+#include "cli/models.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -141,6 +142,24 @@ static bool is_help(const char *word)
     return !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
+/* Replaces names of models by their paths. */
+static int locate_models(const struct usage *usage, struct args *args)
+{
+    args->models = mem_array(usage->n_models, sizeof *args->models);
+    if (!args->models)
+        return args_wrong(usage, "out of memory");
+    if (!args->n_operands && usage->default_model)
+        args->operands[args->n_operands++] = usage->default_model;
+    for (size_t i = 0; i < usage->n_models && i < args->n_operands; i++) {
+        args->models[i] = models_locate(args->operands[i]);
+        args->n_models = i + 1;
+        if (!args->models[i])
+            return args_wrong(usage, "out of memory");
+        args->operands[i] = args->models[i];
+    }
+    return ARGS_OK;
+}
+
 int args_parse(const struct usage *usage, int argc, char **argv, struct args *args)
 {
     *args = (struct args){.operands = mem_array((size_t)argc, sizeof *args->operands)};
@@ -165,6 +184,8 @@ int args_parse(const struct usage *usage, int argc, char **argv, struct args *ar
     if (status == ARGS_OK && args->n_operands > usage->max_operands)
         status = args_wrong(usage, "one argument too many: %s (quote text that has blanks)",
                             args->operands[usage->max_operands]);
+    if (status == ARGS_OK)
+        status = locate_models(usage, args);
     if (status != ARGS_OK)
         args_free(args);
     return status;
@@ -172,6 +193,9 @@ int args_parse(const struct usage *usage, int argc, char **argv, struct args *ar
 
 void args_free(struct args *args)
 {
+    for (size_t i = 0; i < args->n_models; i++)
+        mem_free(args->models[i]);
+    mem_free(args->models);
     mem_free(args->operands);
     *args = (struct args){0};
 }

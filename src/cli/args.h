@@ -50,12 +50,16 @@ struct usage {
     const char *summary;          /* a sentence or two */
     const struct option *options; /* ends with a zero entry */
     size_t min_operands, max_operands;
-    const char *examples; /* lines, indented by two; may be NULL */
+    const char *examples;      /* lines, indented by two; may be NULL */
+    size_t n_models;           /* so many operands, from the first, are models: paths or names */
+    const char *default_model; /* the first of them where there are no operands; may be NULL */
 };
 
 struct args {
     const char **operands; /* mem_free through args_free */
     size_t n_operands;
+    char **models; /* [n_models] paths that names were replaced by; freed by args_free */
+    size_t n_models;
 };
 
 /* argv[0] is the command's name. ARGS_OK; or EXIT_OK after --help was printed on stdout; or

@@ -301,7 +301,8 @@ int command_bench(int argc, char **argv)
         1,
         "  tandem bench model.gguf -p 512 -n 64 -t 2\n"
         "  tandem bench model.gguf -p 0 -b 1,2,4,8,16\n"
-        "  tandem bench model.gguf -d 0,4096,16384\n"};
+        "  tandem bench model.gguf -d 0,4096,16384\n",
+        .n_models = 1};
     struct args args;
     enum tensor_type kv_type;
     int status = args_parse(&usage, argc, argv, &args);

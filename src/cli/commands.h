@@ -17,6 +17,7 @@
     X("train", command_train, "train or fine-tune a model, or adapters on one")                    \
     X("merge", command_merge, "a model and its adapters become one model")                         \
     X("train-tokenizer", command_train_tokenizer, "learn a vocabulary from text")                  \
+    X("models", command_models, "models that can be named instead of a path")                      \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

@@ -152,7 +152,8 @@ int command_compare(int argc, char **argv)
         .min_operands = 2,
         .max_operands = 2,
         .examples = "  tandem compare Qwen2.5-1.5B-Instruct/ phi-3-mini-q4.gguf\n"
-                    "  tandem compare a.gguf b.gguf --limit 8 --out quick\n"};
+                    "  tandem compare a.gguf b.gguf --limit 8 --out quick\n",
+        .n_models = 2};
     struct args args;
     struct error err = {0};
     int status = args_parse(&usage, argc, argv, &args);

@@ -78,7 +78,8 @@ int command_generate(int argc, char **argv)
         options,
         1,
         1,
-        "  tandem generate models/qwen --ids 1,2,3 --max-tokens 16\n"};
+        "  tandem generate models/qwen --ids 1,2,3 --max-tokens 16\n",
+        .n_models = 1};
     struct args args;
     struct error err = {0};
     int32_t *ids;

@@ -306,7 +306,8 @@ int command_inspect(int argc, char **argv)
                                 1,
                                 1,
                                 "  tandem inspect models/Qwen2.5-7B-Instruct\n"
-                                "  tandem inspect phi-3-mini-q4.gguf --tensors\n"};
+                                "  tandem inspect phi-3-mini-q4.gguf --tensors\n",
+                                .n_models = 1};
     struct args args;
     struct checkpoint *cp;
     struct error err = {0};

@@ -135,7 +135,8 @@ int command_logits(int argc, char **argv)
         options,
         1,
         1,
-        "  tandem logits models/qwen --ids 1,2,3\n"};
+        "  tandem logits models/qwen --ids 1,2,3\n",
+        .n_models = 1};
     struct args args;
     struct error err = {0};
     enum tensor_type kv_type;

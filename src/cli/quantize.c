@@ -85,7 +85,8 @@ int command_quantize(int argc, char **argv)
                                 options,
                                 2,
                                 2,
-                                "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n"};
+                                "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n",
+                                .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK)

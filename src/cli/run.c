@@ -209,7 +209,8 @@ int command_run(int argc, char **argv)
         2,
         "  tandem run models/qwen \"What is a monad?\"\n"
         "  git diff | tandem run models/qwen --system \"Review this diff.\"\n"
-        "  tandem run models/qwen\n"};
+        "  tandem run models/qwen\n",
+        .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK) {

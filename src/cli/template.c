@@ -133,7 +133,7 @@ int command_template(int argc, char **argv)
         .examples = "  echo '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}' | "
                     "tandem template models/qwen\n"
                     "  echo '{\"x\":1}' | tandem template --file t.jinja\n",
-    };
+        .n_models = 1};
     struct args args = {0};
     int exit_status = args_parse(&usage, argc, argv, &args);
     if (exit_status != ARGS_OK)

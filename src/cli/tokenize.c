@@ -143,7 +143,7 @@ int command_tokenize(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
         .examples = "  echo '{\"text\":\"Hello\"}' | tandem tokenize models/qwen\n",
-    };
+        .n_models = 1};
     struct args args = {0};
     int exit_status = args_parse(&usage, argc, argv, &args);
     if (exit_status != ARGS_OK)
