@@ -275,6 +275,17 @@ INLINE void dequantize_blocks(decoder decode, size_t bytes, size_t length, const
     }
 }
 
+/* One block; the block `ahead` bytes on, in rows to come, is fetched meanwhile. */
+INLINE void sum_block(decoder decode, size_t bytes, const uint8_t *block, size_t ahead,
+                      const float *x, v_float *sum)
+{
+    struct sink s = {.sums = true, .x = x, .sum = *sum};
+    for (size_t line = 0; line < bytes; line += 64)
+        __builtin_prefetch(block + ahead + line);
+    decode(block, &s);
+    *sum = s.sum;
+}
+
 /* sums[r] = the strands of row r, for `rows` rows at a time (a constant), so that their chains of
  * additions overlap. Returns how many elements there were in whole blocks. */
 INLINE size_t sum_blocks(decoder decode, size_t bytes, size_t length, const size_t rows,
@@ -286,14 +297,15 @@ INLINE size_t sum_blocks(decoder decode, size_t bytes, size_t length, const size
     for (size_t r = 0; r < rows; r++)
         sums[r] = v_set(0);
     for (; i + length <= n; i += length, w += bytes) {
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            struct sink s = {.sums = true, .x = x + i, .sum = sums[r]};
-            for (size_t line = 0; line < bytes; line += 64)
-                __builtin_prefetch(w + (rows + r) * row_bytes + line);
-            decode(w + r * row_bytes, &s);
-            sums[r] = s.sum;
+        if (length == SUPERBLOCK) { /* work enough between two visits to a sum in memory */
+            KEEP_ROLLED
+            for (size_t r = 0; r < rows; r++)
+                sum_block(decode, bytes, w + r * row_bytes, rows * row_bytes, x + i, &sums[r]);
+            continue;
         }
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            sum_block(decode, bytes, w + r * row_bytes, rows * row_bytes, x + i, &sums[r]);
     }
     return i;
 }
