@@ -174,7 +174,8 @@ static void test_claims(void **state)
     CHECK("claims", args, {"李四最年轻，来自上海，而王五来自深圳。", 'F'},
           {"王五最年轻，来自上海。", 'F'}, {"王五或张三最年轻，来自深圳或北京。", 'F'},
           {"最年轻的不是王五，深圳也不对。张三来自北京。", 'F'}, {"王五最年轻。", 'F'},
-          {"我不知道。", 'X'}, {"王五来自深圳，最年轻的是张三，他来自北京。", 'F'});
+          {"最年轻的是王五或张三，来自深圳。", 'F'}, {"我不知道。", 'X'},
+          {"王五来自深圳，最年轻的是张三，他来自北京。", 'F'});
 }
 
 static void test_regex(void **state)
@@ -352,6 +353,7 @@ static void test_companies(void **state)
           {"华为 1987\n阿里巴巴 1999\n京东 1998", 'F'},
           {"Huawei 成立于 1987\nAlibaba 1999\nJD.com 1998", 'F'},
           {"Huawei, Alibaba and JD.com were founded in 1987, 1999 and 1998.", 'F'},
+          {"Huawei 1987\nAlibaba 1999\nJD.com 1998\nAlibaba Cloud 2009", 'F'},
           {"Alibaba Cloud 1999\nHuawei 1987\nJD.com 1998", 'F'});
 }
 
@@ -570,6 +572,7 @@ static void test_odd_bytes_are_judged(void **state)
     struct grader *grader = make("number", "{\"value\": 5}");
     assert_int_equal(judge(grader, "\xFF\xFE\0005\0", 5), 'P');
     assert_int_equal(judge(grader, "Answer: 5\xE4\xB8", 11), 'P');
+    assert_int_equal(judge(grader, "一共 0 个。\n\n好", 22), 'F');
     char *huge = mem_alloc(GRADER_ANSWER_LIMIT + 1);
     memset(huge, '5', GRADER_ANSWER_LIMIT + 1);
     assert_int_equal(judge(grader, huge, GRADER_ANSWER_LIMIT + 1), 'X');

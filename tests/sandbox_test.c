@@ -125,6 +125,15 @@ static void test_disk_is_bounded(void **state)
         "True\n");
 }
 
+static void test_limits_are_set(void **state)
+{
+    (void)state;
+    prints("import resource as r\nfor k in ('FSIZE', 'NOFILE', 'CORE', 'NPROC', 'AS', 'CPU'):\n"
+           "  print(k, *r.getrlimit(getattr(r, 'RLIMIT_' + k)))\n",
+           "FSIZE 16777216 16777216\nNOFILE 64 64\nCORE 0 0\nNPROC 64 64\n"
+           "AS 536870912 536870912\nCPU 10 10\n");
+}
+
 static void test_there_is_no_network(void **state)
 {
     (void)state;
@@ -306,8 +315,10 @@ int main(void)
 {
     struct error err = {0};
     if (sandbox_available(&err)) {
-        fprintf(stderr, "skipped: %s\n", err.message);
-        return 77;
+        /* A sandbox that starts but leaks is no reason to skip. */
+        bool leaks = strstr(err.message, "does not hold") != NULL;
+        fprintf(stderr, "%s: %s\n", leaks ? "failed" : "skipped", err.message);
+        return leaks ? 1 : 77;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_results_come_back, set_up),
@@ -316,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup(test_only_the_standard_files_are_open, set_up),
         cmocka_unit_test_setup(test_nothing_can_be_written_but_in_tmp, set_up),
         cmocka_unit_test_setup(test_disk_is_bounded, set_up),
+        cmocka_unit_test_setup(test_limits_are_set, set_up),
         cmocka_unit_test_setup(test_there_is_no_network, set_up),
         cmocka_unit_test_setup(test_memory_is_bounded, set_up),
         cmocka_unit_test_setup(test_time_is_bounded, set_up),

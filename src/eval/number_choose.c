@@ -248,6 +248,8 @@ static enum status choose_from_end(const char *text, size_t begin, size_t end,
                 return status;
         }
         end = sentence.begin > begin ? sentence.begin - 1 : begin;
+        while (end > begin && ((unsigned char)text[end] & 0xC0) == 0x80)
+            end--; /* the mark between the sentences may be a wide one */
     }
     return STATUS_OK;
 }
