@@ -42,6 +42,16 @@ def main():
         close = json.loads(tandem(folder, "logits", out, "--ids", "5,6,7,8"))
         error = max(abs(a - b) for a, b in zip(exact["nll"], close["nll"]))
         assert 0 < error < 0.3, error
+        text = folder / "text.txt"
+        text.write_text("The quick brown fox jumps over the lazy dog. " * 8)
+        measure = ["--text", text, "--against", "tandem-random-qwen2", "-c", "64", "--json"]
+        same = json.loads(tandem(folder, "perplexity", "tandem-random-qwen2", *measure))
+        assert same["same_top"] == 1 and same["kl_divergence"] < 1e-9, same
+        near = json.loads(tandem(folder, "perplexity", out, *measure))
+        assert 1e-7 < near["kl_divergence"] < 0.05 and near["same_top"] > 0.5, near
+        assert near["base_perplexity"] == same["perplexity"], (near, same)
+        assert "window" in tandem(folder, "perplexity", out, "--text", text, "-c", "4096",
+                                  status=1)
         assert "Q4_K_M" in tandem(folder, "quantize", out, folder / "x.gguf", "--type", "Z",
                                   status=1)
         assert "both" in tandem(folder, "quantize", out, out, "--type", "Q8_0", status=1)

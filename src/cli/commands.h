@@ -18,6 +18,7 @@
     X("merge", command_merge, "a model and its adapters become one model")                         \
     X("train-tokenizer", command_train_tokenizer, "learn a vocabulary from text")                  \
     X("models", command_models, "models that can be named instead of a path")                      \
+    X("perplexity", command_perplexity, "how well a model predicts a text; how far from a base")   \
     /* the end */
 
 #define DECLARE_COMMAND(name, function, help) int function(int argc, char **argv);

@@ -1,0 +1,147 @@
+/* tandem perplexity: how well a model predicts a text, and how far it is from a base model. */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "cli/models.h"
+#include "quantize/quality.h"
+#include "text/tokenizer.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static atomic_bool stop;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    atomic_store(&stop, true);
+}
+
+static void show_progress(void *context, size_t done, size_t all)
+{
+    struct progress *bar = context;
+    bar->total = all;
+    progress_update(bar, done, "windows");
+}
+
+struct settings {
+    const char *model, *base, *text;
+    size_t window;
+    struct model_options options;
+    bool json;
+};
+
+static enum status read_ids(const struct model *model, const char *path, struct token_list *ids,
+                            struct error *err)
+{
+    char *text;
+    size_t size;
+    struct tokenizer *tokenizer;
+    enum status status = tokenizer_create(model_vocab(model), &tokenizer, err);
+    if (status)
+        return status;
+    status = file_read(path, 0, &text, &size, err);
+    if (!status) {
+        status = tokenizer_encode(tokenizer, text, size, TOKENIZER_PLAIN_TEXT, ids, err);
+        mem_free(text);
+    }
+    tokenizer_free(tokenizer);
+    return status;
+}
+
+static void print_text(const struct settings *s, const struct quality *q)
+{
+    printf("perplexity           %.4f +- %.4f   (%zu tokens predicted, windows of %zu)\n",
+           q->perplexity, q->perplexity_error, q->n_predicted, s->window);
+    if (!s->base)
+        return;
+    printf("of the base          %.4f   (x %.4f)\n", q->base_perplexity,
+           q->perplexity / q->base_perplexity);
+    printf("KL divergence        %.6f +- %.6f   (largest %.4f)\n", q->divergence,
+           q->divergence_error, q->max_divergence);
+    printf("same first choice    %.2f %%\n", 100 * q->same_top);
+}
+
+static void print_json(const struct settings *s, const struct quality *q)
+{
+    struct strbuf out = {0};
+    json_t *result =
+        json_pack("{ss sI sI sf sf sf}", "model", s->model, "tokens", (json_int_t)q->n_predicted,
+                  "window", (json_int_t)s->window, "nll", q->nll, "perplexity", q->perplexity,
+                  "perplexity_error", q->perplexity_error);
+    if (s->base)
+        json_object_update_new(
+            result,
+            json_pack("{ss sf sf sf sf sf}", "base", s->base, "base_perplexity", q->base_perplexity,
+                      "kl_divergence", q->divergence, "kl_divergence_error", q->divergence_error,
+                      "kl_divergence_max", q->max_divergence, "same_top", q->same_top));
+    json_write(&out, result, true);
+    puts(strbuf_text(&out));
+    strbuf_free(&out);
+    json_decref(result);
+}
+
+static int run(const struct settings *s)
+{
+    struct error err = {0};
+    struct model *model = NULL, *base = NULL;
+    struct token_list ids = {0};
+    struct progress bar = {.label = "perplexity"};
+    struct quality quality;
+    struct quality_options options = {
+        .window = s->window, .progress = show_progress, .context = &bar, .cancel = &stop};
+    enum status status = model_open(s->model, &s->options, &model, &err);
+    if (!status && s->base)
+        status = model_open(s->base, &s->options, &base, &err);
+    if (!status)
+        status = read_ids(base ? base : model, s->text, &ids, &err);
+    signal(SIGINT, on_interrupt);
+    if (!status)
+        status = quality_measure(model, base, ids.ids, ids.count, &options, &quality, &err);
+    progress_finish(&bar);
+    if (!status && s->json)
+        print_json(s, &quality);
+    else if (!status)
+        print_text(s, &quality);
+    token_list_free(&ids);
+    model_close(model);
+    model_close(base);
+    return status ? report_error(&err) : finish_output();
+}
+
+int command_perplexity(int argc, char **argv)
+{
+    struct settings s = {.window = 512};
+    const struct option options[] = {
+        {"text", 0, OPTION_STRING, &s.text, "FILE", "the text (required)"},
+        {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
+        {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
+        {"threads", 't', OPTION_SIZE, &s.options.n_threads, "N", "threads (all CPUs)"},
+        {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
+        {0}};
+    const struct usage usage = {
+        .command = "perplexity",
+        .operands = "MODEL",
+        .summary = "Measures how well a model predicts a text, with the standard error; and with\n"
+                   "--against how far it is from a base model: KL divergence, same first choice.",
+        .options = options,
+        .min_operands = 1,
+        .max_operands = 1,
+        .n_models = 1,
+        .examples =
+            "  tandem perplexity q4.gguf --text book.txt --against Qwen2.5-1.5B-Instruct\n"};
+    struct args args;
+    int status = args_parse(&usage, argc, argv, &args);
+    if (status != ARGS_OK)
+        return status;
+    char *base = s.base ? models_locate(s.base) : NULL;
+    s.model = args.operands[0];
+    s.base = base;
+    status = s.text ? run(&s) : args_wrong(&usage, "--text is missing: --text FILE");
+    mem_free(base);
+    args_free(&args);
+    return status;
+}
