@@ -348,6 +348,8 @@ static void test_companies(void **state)
         {"Huawei (华为), founded in 1987\nAlibaba (阿里巴巴), founded in 1999\nJD.com, 1998", 'P'},
         {"Huawei 1987\nAlibaba Cloud 2009\nJD.com 1998", 'P'});
     CHECK("companies", args, {"Huawei 1988\nAlibaba 1999\nJD.com 1998", 'F'},
+          {"1. Huawei - 1987 or 1988\n2. Alibaba - 1999\n3. JD.com - 1998", 'F'},
+          {"Huawei 1987, Alibaba 1999, JD.com 1998, Foxtech 2001", 'F'},
           {"Huawei 1987\nAlibaba 1999", 'F'}, {"Huawei 1987\nAlibaba 1999\nFoxtech 1998", 'F'},
           {"Huawei 1987\nHuawei 1987\nJD.com 1998", 'F'}, {"Huawei\nAlibaba\nJD.com", 'X'},
           {"华为 1987\n阿里巴巴 1999\n京东 1998", 'F'},
@@ -572,7 +574,8 @@ static void test_odd_bytes_are_judged(void **state)
     struct grader *grader = make("number", "{\"value\": 5}");
     assert_int_equal(judge(grader, "\xFF\xFE\0005\0", 5), 'P');
     assert_int_equal(judge(grader, "Answer: 5\xE4\xB8", 11), 'P');
-    assert_int_equal(judge(grader, "一共 0 个。\n\n好", 22), 'F');
+    const char *wide = "一共 0 个。\n\n好";
+    assert_int_equal(judge(grader, wide, strlen(wide)), 'F');
     char *huge = mem_alloc(GRADER_ANSWER_LIMIT + 1);
     memset(huge, '5', GRADER_ANSWER_LIMIT + 1);
     assert_int_equal(judge(grader, huge, GRADER_ANSWER_LIMIT + 1), 'X');

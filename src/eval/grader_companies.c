@@ -124,6 +124,15 @@ static enum status count_entry(struct census *census, const char *text, struct s
                                      : " (wrong year)");
 }
 
+/* In a list item, years behind the first entry are remarks: "1987, first phone in 1993"; but not
+ * where they leave the year open: "1987 or 1988". */
+static bool is_remark(const char *text, struct span piece)
+{
+    struct span words = text_trim_punctuation(text, (struct span){piece.begin, piece.end - 4});
+    size_t length = words.end - words.begin;
+    return length > 3 && text_count_latin(text + words.begin, length) > 3;
+}
+
 /* A line with several years holds several entries: each ends with its year, or begins with it
  * where the first year stands in front of the first name. */
 static enum status count_line(struct census *census, const char *text, struct span line,
@@ -132,6 +141,7 @@ static enum status count_line(struct census *census, const char *text, struct sp
     struct year years[MAX_YEARS];
     struct span name;
     size_t n = find_years(text, line, years);
+    bool numbered, is_item = text_list_marker(text, line, &numbered) > 0;
     bool year_first = n > 1 && (find_company(census->companies, text, line.begin, line.end, &name),
                                 name.begin > years[0].span.end);
     enum status status = STATUS_OK;
@@ -142,6 +152,8 @@ static enum status count_line(struct census *census, const char *text, struct sp
                 (struct span){years[i].span.begin, i + 1 < n ? years[i + 1].span.begin : line.end};
         else if (n > 1)
             piece = (struct span){i ? years[i - 1].span.end : line.begin, years[i].span.end};
+        if (i && !year_first && is_item && is_remark(text, piece))
+            continue;
         status = count_entry(census, text, piece, &years[i], verdict, err);
     }
     return status;
