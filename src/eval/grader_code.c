@@ -302,6 +302,10 @@ static enum status judge_run(const json_t *args, const struct run *run, struct v
     size_t n = json_array_size(json_object_get(args, "cases"));
     char end[120];
     enum status status = STATUS_OK;
+    /* The harness closes stderr before it runs any code: what stands there is its own failure. */
+    if (!first && run->result.end == SANDBOX_EXITED && run->result.errors_length)
+        return verdict_not_run(verdict, err, "not run: %s cannot run the tests: %.300s",
+                               python_path, run->result.errors);
     if (unavailable)
         return verdict_not_run(verdict, err, "not run: %s", unavailable);
     if (missing)
