@@ -31,9 +31,9 @@ enum status error_set(struct error *err, enum status status, const char *format,
 enum status error_errno(struct error *err, const char *format, ...)
 {
     int code = errno;
-    enum status status = code == ENOENT    ? STATUS_NOT_FOUND
-                         : code == ENOMEM  ? STATUS_MEMORY
-                                           : STATUS_IO;
+    enum status status = code == ENOENT   ? STATUS_NOT_FOUND
+                         : code == ENOMEM ? STATUS_MEMORY
+                                          : STATUS_IO;
     if (err) {
         char text[600];
         va_list args;

@@ -73,8 +73,7 @@ static enum status read_exactly(int fd, const char *path, char *data, size_t siz
     return STATUS_OK;
 }
 
-enum status file_read(const char *path, size_t limit, char **data, size_t *size,
-                      struct error *err)
+enum status file_read(const char *path, size_t limit, char **data, size_t *size, struct error *err)
 {
     int fd;
     *data = NULL;

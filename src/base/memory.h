@@ -27,8 +27,8 @@ void *mem_aligned(size_t alignment, size_t count, size_t size);
  * touched. Aligned to a page. NULL when refused. Free with mem_unmap and the same size. */
 void *mem_map(size_t size);
 void mem_unmap(void *block, size_t size);
-char *mem_copy_string(const char *text);                  /* NULL when out of memory */
-void *mem_copy(const void *data, size_t size);            /* with one NUL byte behind it */
+char *mem_copy_string(const char *text);       /* NULL when out of memory */
+void *mem_copy(const void *data, size_t size); /* with one NUL byte behind it */
 void mem_free(void *block);
 
 /* Room for one more element in a growing array: doubles *capacity where needed.

@@ -9,8 +9,7 @@ static bool make_room(struct strbuf *buf, size_t extra)
 {
     size_t needed;
     if (buf->failed || !size_add(buf->length, extra, &needed) ||
-        (buf->limit && needed > buf->limit) ||
-        !mem_grow(&buf->data, &buf->capacity, needed, 1))
+        (buf->limit && needed > buf->limit) || !mem_grow(&buf->data, &buf->capacity, needed, 1))
         buf->failed = true;
     return !buf->failed;
 }

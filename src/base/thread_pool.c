@@ -22,9 +22,9 @@ struct thread_pool {
     void *context;
     _Alignas(64) _Atomic uint32_t generation; /* one more for every job; futex word */
     _Alignas(64) _Atomic uint32_t sleepers;
-    _Alignas(64) _Atomic uint32_t running;    /* workers that have not finished the job */
-    _Alignas(64) _Atomic uint32_t arrived;    /* barrier: threads that are here */
-    _Alignas(64) _Atomic uint32_t phase;      /* barrier: how often it opened */
+    _Alignas(64) _Atomic uint32_t running; /* workers that have not finished the job */
+    _Alignas(64) _Atomic uint32_t arrived; /* barrier: threads that are here */
+    _Alignas(64) _Atomic uint32_t phase;   /* barrier: how often it opened */
     _Atomic bool stop;
 };
 

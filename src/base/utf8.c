@@ -9,8 +9,8 @@ int utf8_decode(const char *text, size_t length, uint32_t *codepoint)
         *codepoint = s[0];
         return 1;
     }
-    int n = s[0] >= 0xC2 && s[0] <= 0xDF ? 2
-            : (s[0] & 0xF0) == 0xE0      ? 3
+    int n = s[0] >= 0xC2 && s[0] <= 0xDF   ? 2
+            : (s[0] & 0xF0) == 0xE0        ? 3
             : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4
                                            : 0;
     if (n == 0)

@@ -27,12 +27,12 @@ struct vocab_source {
 
     /* GGUF: tokenizer.ggml.*; n_tokens is 0 for Hugging Face. */
     size_t n_tokens, n_merges;
-    const struct text_span *tokens; /* [n_tokens] */
-    const float *scores;            /* [n_tokens] or NULL */
-    const int32_t *types;           /* [n_tokens] or NULL: 1 normal, 2 unknown, 3 control,
-                                       4 user-defined, 5 unused, 6 byte */
-    const struct text_span *merges; /* [n_merges] "left right" */
-    struct text_span model, pre;    /* "gpt2" or "llama"; "qwen2", "default", ... */
+    const struct text_span *tokens;         /* [n_tokens] */
+    const float *scores;                    /* [n_tokens] or NULL */
+    const int32_t *types;                   /* [n_tokens] or NULL: 1 normal, 2 unknown, 3 control,
+                                               4 user-defined, 5 unused, 6 byte */
+    const struct text_span *merges;         /* [n_merges] "left right" */
+    struct text_span model, pre;            /* "gpt2" or "llama"; "qwen2", "default", ... */
     int32_t bos_id, eos_id, unk_id, pad_id; /* VOCAB_NO_ID when absent */
     bool has_add_bos, add_bos, has_add_eos, add_eos, has_space_prefix, add_space_prefix;
     bool remove_extra_whitespaces;

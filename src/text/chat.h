@@ -19,8 +19,8 @@ struct chat_template;
  * named ones: "default", and "tool_use" where tools are given) or GGUF metadata, and the special
  * tokens (bos_token, eos_token, ...) that it sees. STATUS_NOT_FOUND where the model has none. */
 enum status chat_template_create(const struct vocab_source *source,
-                                 const struct tokenizer *tokenizer,
-                                 struct chat_template **chat, struct error *err);
+                                 const struct tokenizer *tokenizer, struct chat_template **chat,
+                                 struct error *err);
 void chat_template_free(struct chat_template *chat);
 
 /* messages: array. tools: array or NULL. extra: object of further variables, or NULL. */

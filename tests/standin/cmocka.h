@@ -14,7 +14,7 @@ struct CMUnitTest {
 };
 #define cmocka_unit_test(f)                                                                        \
     {                                                                                              \
-        #f, f                                                                                      \
+#f, f                                                                                      \
     }
 
 #define fail_msg(...)                                                                              \
