@@ -20,7 +20,7 @@ struct example {
 
 static struct grader *make(const char *kind, const char *args)
 {
-    struct grader *grader;
+    struct grader *grader = NULL;
     struct error err = {0};
     json_t *object = json_parse("args", args, strlen(args), &err);
     if (!object || grader_create(kind, object, &grader, &err))

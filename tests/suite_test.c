@@ -119,8 +119,8 @@ static void test_core_suite_has_the_named_prompts(void **state)
     (void)state;
     static const char *const parts[] = {
         "请列出三个中国著名的科技公司,并用英文输出,每个公司后标注成立年份",
-        "一个班级有30人,其中18人喜欢数学,15人喜欢物理,8人两者都喜欢,"
-        "问有多少人既不喜欢数学也不喜欢物理",
+        ("一个班级有30人,其中18人喜欢数学,15人喜欢物理,8人两者都喜欢,"
+         "问有多少人既不喜欢数学也不喜欢物理"),
         "写一个 Python 函数,接收一个整数列表,返回其中所有偶数的平方和", "| 王五 | 25 | 深圳 |"};
     struct suite *suite = open_core();
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {

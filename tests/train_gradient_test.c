@@ -429,33 +429,43 @@ static void test_networks(void **state)
     check_network("phi3, longrope, partial rotary", &phi);
 }
 
+/* Hands out stored matrices one behind the other, each with a seed of its own. */
+struct taker {
+    float *next;
+    uint64_t seed;
+};
+
+static struct matrix take(struct taker *t, size_t rows, size_t cols)
+{
+    struct matrix m = stored_matrix(t->next, rows, cols, t->seed++);
+    t->next += rows * cols;
+    return m;
+}
+
 /* A random frozen base; `values` holds everything. */
 static void make_base(const struct hyperparameters *s, float *values, struct layer_weights *layers,
                       struct weights *base)
 {
-    size_t q = s->n_heads * s->head_dim, kv = s->n_kv_heads * s->head_dim, at = 0;
-    uint64_t seed = 100;
-#define TAKE(rows, cols)                                                                           \
-    stored_matrix(values + (at += (rows) * (cols)) - (rows) * (cols), rows, cols, seed++)
+    size_t q = s->n_heads * s->head_dim, kv = s->n_kv_heads * s->head_dim;
+    struct taker taker = {values, 100};
     for (size_t i = 0; i < s->n_layers; i++) {
-        layers[i] = (struct layer_weights){.attention_norm = TAKE(1, s->dim).data,
-                                           .q = TAKE(q, s->dim),
-                                           .k = TAKE(kv, s->dim),
-                                           .v = TAKE(kv, s->dim),
-                                           .o = TAKE(s->dim, q),
-                                           .ffn_norm = TAKE(1, s->dim).data,
-                                           .gate = TAKE(s->ffn_dim, s->dim),
-                                           .up = TAKE(s->ffn_dim, s->dim),
-                                           .down = TAKE(s->dim, s->ffn_dim),
-                                           .q_bias = TAKE(1, q).data,
-                                           .k_bias = TAKE(1, kv).data,
-                                           .v_bias = TAKE(1, kv).data};
+        layers[i] = (struct layer_weights){.attention_norm = take(&taker, 1, s->dim).data,
+                                           .q = take(&taker, q, s->dim),
+                                           .k = take(&taker, kv, s->dim),
+                                           .v = take(&taker, kv, s->dim),
+                                           .o = take(&taker, s->dim, q),
+                                           .ffn_norm = take(&taker, 1, s->dim).data,
+                                           .gate = take(&taker, s->ffn_dim, s->dim),
+                                           .up = take(&taker, s->ffn_dim, s->dim),
+                                           .down = take(&taker, s->dim, s->ffn_dim),
+                                           .q_bias = take(&taker, 1, q).data,
+                                           .k_bias = take(&taker, 1, kv).data,
+                                           .v_bias = take(&taker, 1, kv).data};
     }
-    *base = (struct weights){.embedding = TAKE(s->vocab_size, s->dim),
-                             .head = TAKE(s->vocab_size, s->dim),
-                             .final_norm = TAKE(1, s->dim).data,
+    *base = (struct weights){.embedding = take(&taker, s->vocab_size, s->dim),
+                             .head = take(&taker, s->vocab_size, s->dim),
+                             .final_norm = take(&taker, 1, s->dim).data,
                              .layers = layers};
-#undef TAKE
 }
 
 static void test_adapters_in_a_network(void **state)
