@@ -34,11 +34,6 @@ const struct sandbox_limits sandbox_default_limits = {
     .output_bytes = (size_t)1 << 20,
 };
 
-/* How the sandbox is built here. As root, the process first becomes "nobody": what breaks out is
- * then nobody, and limits on processes and threads hold, which they do not for root. Where only
- * root may make namespaces it stays root outside, and threads are refused altogether. */
-enum identity { IDENTITY_SELF, IDENTITY_NOBODY, IDENTITY_ROOT_WITHOUT_THREADS };
-
 /* Files of one run. */
 struct plumbing {
     int input, filter;                /* read-only, for the child */
@@ -184,14 +179,14 @@ static int make_input(const char *data, size_t length)
 }
 
 static enum status make_plumbing(struct plumbing *p, const char *input, size_t length,
-                                 bool allow_processes, bool allow_threads, struct error *err)
+                                 bool allow_processes, struct error *err)
 {
     *p = (struct plumbing){-1, -1, {-1, -1}, {-1, -1}, {-1, -1}};
     p->input = make_input(input, length);
     if (p->input < 0 || pipe2(p->out, O_CLOEXEC) || pipe2(p->errors, O_CLOEXEC) ||
         pipe2(p->status, O_CLOEXEC))
         return error_errno(err, "cannot prepare the sandbox");
-    return sandbox_filter_open(allow_processes, allow_threads, &p->filter, err);
+    return sandbox_filter_open(allow_processes, &p->filter, err);
 }
 
 /* ---- in the child: only async-signal-safe calls ---- */
@@ -203,6 +198,8 @@ static void set_limit(int which, size_t value)
         _exit(125);
 }
 
+/* Root makes its sandboxes as "nobody": what breaks out is nobody then, the files of /proc/sys
+ * are not its own, and limits on processes hold, which they do not for root. */
 static void become_nobody(void)
 {
     if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
@@ -211,7 +208,7 @@ static void become_nobody(void)
 }
 
 static void run_child(const struct command *command, const struct plumbing *p,
-                      const struct sandbox_limits *limits, enum identity identity)
+                      const struct sandbox_limits *limits)
 {
     static char *const environment[] = {"PATH=/usr/bin:/bin", "HOME=/tmp",        "TMPDIR=/tmp",
                                         "LANG=C.UTF-8",       "PYTHONHASHSEED=0", NULL};
@@ -231,7 +228,7 @@ static void run_child(const struct command *command, const struct plumbing *p,
     set_limit(RLIMIT_AS, limits->memory_bytes);
     set_limit(RLIMIT_FSIZE, limits->file_bytes);
     set_limit(RLIMIT_NOFILE, limits->open_files);
-    if (identity == IDENTITY_NOBODY)
+    if (!geteuid())
         become_nobody();
     execve(command->words[0], (char *const *)command->words, environment);
     _exit(126);
@@ -342,15 +339,13 @@ static enum status supervise(pid_t child, struct plumbing *p, const struct sandb
     return status;
 }
 
-static enum status run_as(enum identity identity, const char *bwrap, const char *const *argv,
-                          const char *input, size_t input_length,
-                          const struct sandbox_limits *limits, struct sandbox_result *result,
-                          struct error *err)
+static enum status run_in(const char *bwrap, const char *const *argv, const char *input,
+                          size_t input_length, const struct sandbox_limits *limits,
+                          struct sandbox_result *result, struct error *err)
 {
     struct plumbing p;
     struct command command;
-    enum status status = make_plumbing(&p, input, input_length, limits->processes > 0,
-                                       identity != IDENTITY_ROOT_WITHOUT_THREADS, err);
+    enum status status = make_plumbing(&p, input, input_length, limits->processes > 0, err);
     if (!status) {
         build_command(&command, bwrap, argv, limits, &p);
         if (command.overflow)
@@ -360,7 +355,7 @@ static enum status run_as(enum identity identity, const char *bwrap, const char 
     if (!status && child < 0)
         status = error_errno(err, "cannot start the sandbox");
     if (!status && !child)
-        run_child(&command, &p, limits, identity);
+        run_child(&command, &p, limits);
     close_file(&p.out[1]);
     close_file(&p.errors[1]);
     close_file(&p.status[1]);
@@ -378,20 +373,22 @@ static const char probe_script[] =
     "Seccomp:|NoNewPrivs:|CapEff:) echo \"$key$value\";; esac; done </proc/self/status\n"
     "for path in /root /home /etc/passwd /var /usr/local/bin; do\n"
     "[ -e $path ] && echo \"sees $path\"; done\n"
-    "for path in / /usr /usr/bin /dev /proc/sys; do [ -w $path ] && echo \"writes $path\"; done\n"
+    "for path in / /usr /usr/bin /dev /proc/sys /proc/sys/kernel/core_pattern "
+    "/proc/sys/kernel/hostname /proc/sysrq-trigger; do [ -w $path ] && echo \"writes $path\"; "
+    "done\n"
     "while read -r name rest; do case $name in lo:*|Inter-*|face*) ;; *) echo \"network $name\";;\n"
     "esac; done </proc/net/dev\n"
     "echo probed\n";
 
 static const char probe_expected[] = "CapEff:0000000000000000\nNoNewPrivs:1\nSeccomp:2\nprobed\n";
 
-static enum status probe(enum identity identity, const char *bwrap, struct error *err)
+static enum status probe(const char *bwrap, struct error *err)
 {
     static const char *const argv[] = {"/bin/sh", "-s", NULL};
     struct sandbox_result result = {0};
     struct sandbox_limits limits = sandbox_default_limits;
     enum status status =
-        run_as(identity, bwrap, argv, probe_script, sizeof probe_script - 1, &limits, &result, err);
+        run_in(bwrap, argv, probe_script, sizeof probe_script - 1, &limits, &result, err);
     if (status)
         return status;
     if (strcmp(result.out, probe_expected))
@@ -408,7 +405,6 @@ static struct {
     enum status status;
     struct error err;
     char bwrap[256];
-    enum identity identity;
 } here = {.once = PTHREAD_ONCE_INIT};
 
 static void find_out(void)
@@ -425,14 +421,10 @@ static void find_out(void)
         return;
     }
     strcpy(here.bwrap, bwrap);
-    here.identity = geteuid() ? IDENTITY_SELF : IDENTITY_NOBODY;
-    here.status = probe(here.identity, here.bwrap, &here.err);
-    if (here.status && !geteuid()) {
-        here.identity = IDENTITY_ROOT_WITHOUT_THREADS;
-        here.status = probe(here.identity, here.bwrap, &here.err);
-    }
+    here.status = probe(here.bwrap, &here.err);
     if (here.status)
-        error_prefix(&here.err, "no sandbox (are unprivileged user namespaces allowed?)");
+        error_prefix(&here.err, "no sandbox (does this system allow unprivileged user "
+                                "namespaces?)");
 }
 
 enum status sandbox_available(struct error *err)
@@ -451,7 +443,7 @@ enum status sandbox_run(const char *const *argv, const char *input, size_t input
     enum status status = sandbox_available(err);
     if (status)
         return status;
-    return run_as(here.identity, here.bwrap, argv, input, input_length, limits, result, err);
+    return run_in(here.bwrap, argv, input, input_length, limits, result, err);
 }
 
 void sandbox_result_clear(struct sandbox_result *result)

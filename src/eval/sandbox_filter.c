@@ -62,7 +62,7 @@ static int refuse_namespaces(scmp_filter_ctx filter)
 
 /* clone3's flags lie in memory where the filter cannot see them: the C library falls back to
  * clone when it is told that there is no such call. */
-static int refuse_clones(scmp_filter_ctx filter, bool processes, bool threads)
+static int refuse_clones(scmp_filter_ctx filter, bool processes)
 {
     int result = refuse(filter, "clone3", ENOSYS);
     if (!result)
@@ -75,9 +75,6 @@ static int refuse_clones(scmp_filter_ctx filter, bool processes, bool threads)
             result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 1,
                                       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     }
-    if (!result && !threads)
-        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 1,
-                                  SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     return result;
 }
 
@@ -92,22 +89,22 @@ static int refuse_terminal_input(scmp_filter_ctx filter)
                                      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xFFFFFFFF, LINUX_TERMINAL));
 }
 
-static int add_rules(scmp_filter_ctx filter, bool processes, bool threads)
+static int add_rules(scmp_filter_ctx filter, bool processes)
 {
     int result = 0;
     for (size_t i = 0; i < sizeof refused_calls / sizeof *refused_calls && !result; i++)
         result = refuse(filter, refused_calls[i], EPERM);
     if (!result)
-        result = refuse_clones(filter, processes, threads);
+        result = refuse_clones(filter, processes);
     return result ? result : refuse_terminal_input(filter);
 }
 
-enum status sandbox_filter_open(bool processes, bool threads, int *fd, struct error *err)
+enum status sandbox_filter_open(bool processes, int *fd, struct error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (!filter)
         return error_set(err, STATUS_UNSUPPORTED, "the system-call filter cannot be made");
-    int result = add_rules(filter, processes, threads);
+    int result = add_rules(filter, processes);
     *fd = result ? -1 : memfd_create("filter", MFD_CLOEXEC);
     if (!result && *fd < 0)
         result = -errno;

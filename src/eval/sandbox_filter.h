@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* A file (close-on-exec, to be closed by the caller) with the filter as bwrap's --seccomp reads
- * it. Without processes, fork and its like are refused; without threads, those too. */
-enum status sandbox_filter_open(bool processes, bool threads, int *fd, struct error *err);
+ * it. Without processes, fork and its like are refused; threads are not. */
+enum status sandbox_filter_open(bool processes, int *fd, struct error *err);
 
 #endif
