@@ -67,6 +67,12 @@ TANDEM_API void tandem_free(void *block);
 
 typedef struct tandem_model tandem_model;
 
+/* A LoRA adapter: a folder as PEFT writes it, for the model that is loaded or one of its shape. */
+struct tandem_adapter {
+    const char *path;
+    double scale; /* 1: as it was trained; 0: without effect */
+};
+
 struct tandem_load_options {
     size_t struct_size;    /* set by tandem_load_options_init() */
     size_t n_threads;      /* 0: one per CPU */
@@ -74,6 +80,8 @@ struct tandem_load_options {
                               as its cache fits in half of the free memory */
     size_t max_sequences;  /* generations that run at once, the others wait; 0: 8 */
     int kv_f32;            /* nonzero: KV cache in F32 instead of F16 */
+    const struct tandem_adapter *adapters; /* [n_adapters] added to the weights, all at once */
+    size_t n_adapters;
 };
 /* Every option at its default. */
 TANDEM_API void tandem_load_options_init(struct tandem_load_options *options);

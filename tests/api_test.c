@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -166,6 +167,86 @@ static void test_generate_streams_what_it_returns(void **state)
     tandem_model_free(model);
 }
 
+/* An adapter of rank 1 on one matrix of tandem-random-qwen2, as PEFT stores it. */
+static void write_adapter(const char *path)
+{
+    enum { INPUTS = 352, OUTPUTS = 128 };
+    static const char config[] = "{\"peft_type\": \"LORA\", \"r\": 1, \"lora_alpha\": 2}";
+    static float values[INPUTS + OUTPUTS];
+    char header[500], file[300];
+    for (size_t i = 0; i < INPUTS + OUTPUTS; i++)
+        values[i] = (float)(i * 7919 % 13) - 6;
+    uint64_t length = (uint64_t)snprintf(
+        header, sizeof header,
+        "{\"base_model.model.model.layers.3.mlp.down_proj.lora_A.weight\": {\"dtype\": \"F32\", "
+        "\"shape\": [1, %d], \"data_offsets\": [0, %d]}, "
+        "\"base_model.model.model.layers.3.mlp.down_proj.lora_B.weight\": {\"dtype\": \"F32\", "
+        "\"shape\": [%d, 1], \"data_offsets\": [%d, %d]}}",
+        INPUTS, 4 * INPUTS, OUTPUTS, 4 * INPUTS, 4 * (INPUTS + OUTPUTS));
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(file, sizeof file, "%s/adapter_config.json", path);
+    FILE *f = fopen(file, "w");
+    assert_true(f && fputs(config, f) >= 0 && !fclose(f));
+    snprintf(file, sizeof file, "%s/adapter_model.safetensors", path);
+    f = fopen(file, "w");
+    assert_true(f && fwrite(&length, 8, 1, f) && fwrite(header, length, 1, f) &&
+                fwrite(values, sizeof values, 1, f) && !fclose(f));
+}
+
+/* What the model answers with one adapter of that scale. */
+static struct heard hear_adapted(const char *adapter, double scale)
+{
+    char path[200];
+    struct heard heard = {0};
+    struct tandem_adapter adapters[] = {{adapter, scale}};
+    struct tandem_load_options options;
+    struct tandem_generation_options generation;
+    struct tandem_error err;
+    tandem_model *model;
+    int32_t ids[] = {5, 6, 7};
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", folder);
+    tandem_load_options_init(&options);
+    assert_int_equal(options.n_adapters, 0);
+    options.adapters = adapters;
+    options.n_adapters = 1;
+    if (tandem_model_load(path, &options, &model, &err))
+        fail_msg("%s", err.message);
+    tandem_generation_options_init(NULL, &generation);
+    generation.max_tokens = 20;
+    generation.ignore_eos = 1;
+    assert_int_equal(tandem_generate(model, ids, 3, &generation, hear, &heard, NULL, &err),
+                     TANDEM_OK);
+    tandem_model_free(model);
+    return heard;
+}
+
+static void test_adapters_are_added(void **state)
+{
+    (void)state;
+    char path[200], base[200];
+    snprintf(path, sizeof path, "%s/adapter", folder);
+    snprintf(base, sizeof base, "%s/tandem-random-phi3", folder);
+    write_adapter(path);
+    struct heard none = hear_adapted(path, 0), reversed = hear_adapted(path, -1),
+                 whole = hear_adapted(path, 1);
+    assert_int_equal(none.n, 20);
+    assert_memory_not_equal(none.ids, whole.ids, sizeof none.ids);
+    assert_memory_not_equal(reversed.ids, whole.ids, sizeof whole.ids);
+
+    struct tandem_adapter wrong[] = {{path, 1}, {path, NAN}};
+    struct tandem_load_options options;
+    struct tandem_error err;
+    tandem_model *model;
+    tandem_load_options_init(&options);
+    options.adapters = wrong;
+    options.n_adapters = 1;
+    assert_int_equal(tandem_model_load(base, &options, &model, &err), TANDEM_INVALID);
+    assert_non_null(strstr(err.message, "model.layers.3.mlp.down_proj"));
+    options.adapters = wrong + 1;
+    assert_int_equal(tandem_model_load(base, &options, &model, &err), TANDEM_INVALID);
+    assert_non_null(strstr(err.message, "scale"));
+}
+
 static void test_mistakes_get_a_status_and_a_message(void **state)
 {
     (void)state;
@@ -226,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_text_goes_to_ids_and_back),
         cmocka_unit_test(test_messages_as_structs_and_as_json_are_the_same),
         cmocka_unit_test(test_generate_streams_what_it_returns),
+        cmocka_unit_test(test_adapters_are_added),
         cmocka_unit_test(test_mistakes_get_a_status_and_a_message),
     };
     return cmocka_run_group_tests(tests, make_models, remove_models);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "cli/adapters.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -95,11 +96,19 @@ static void mask_interrupt(int how)
 /* The engine's threads inherit the blocked signal, so that the handler only ever runs in the
  * thread that owns the generation. */
 enum status answer_open_engine(const char *path, const struct engine_options *options,
-                               struct engine **engine, struct error *err)
+                               const struct string_list *adapter_words, struct engine **engine,
+                               struct error *err)
 {
+    struct engine_options all = *options;
+    struct adapter_list adapters = {0};
+    enum status status = adapters_add(&adapters, adapter_words->items, adapter_words->count, err);
+    all.adapters = adapters.items;
+    all.n_adapters = adapters.count;
     mask_interrupt(SIG_BLOCK);
-    enum status status = engine_open(path, options, engine, err);
+    if (!status)
+        status = engine_open(path, &all, engine, err);
     mask_interrupt(SIG_UNBLOCK);
+    adapters_clear(&adapters);
     return status;
 }
 

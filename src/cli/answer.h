@@ -4,7 +4,7 @@
  *     answer_settings_init(&settings);
  *     const struct option options[] = {SAMPLING_OPTIONS(settings), {0}};
  *     ... args_parse ...
- *     answer_open_engine(path, &engine_options, &engine, &err);
+ *     answer_open_engine(path, &engine_options, &adapter_words, &engine, &err);
  *     answer_stream(engine, &request, &answer, &err);
  *     answer_free(&answer);
  */
@@ -49,9 +49,10 @@ struct sampling answer_sampling(const struct answer_settings *settings,
     {"greedy", 0, OPTION_FLAG, &(s).greedy, NULL, "always the likeliest token"}
 /* clang-format on */
 
-/* engine_open() with Ctrl-C kept for the calling thread. */
+/* engine_open() with the adapters that the words name, and Ctrl-C kept for the calling thread. */
 enum status answer_open_engine(const char *path, const struct engine_options *options,
-                               struct engine **engine, struct error *err);
+                               const struct string_list *adapter_words, struct engine **engine,
+                               struct error *err);
 
 /* From here on Ctrl-C ends the answer that is being streamed or, if there is none, the next one,
  * until this is called again or *before is put back with sigaction(). */

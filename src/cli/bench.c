@@ -3,9 +3,8 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "cli/args.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
-#include "model/model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -204,9 +203,10 @@ static bool parse_sizes(const char *text, size_t most, struct size_list *list)
 }
 
 static enum status set_up(struct bench *b, const char *path, const struct model_options *options,
-                          const struct plan *plan, enum tensor_type kv_type, struct error *err)
+                          const struct string_list *adapters, const struct plan *plan,
+                          enum tensor_type kv_type, struct error *err)
 {
-    enum status status = model_open(path, options, &b->model, err);
+    enum status status = adapters_open_model(path, options, adapters, &b->model, err);
     if (status)
         return status;
     const struct hyperparameters *shape = model_shape(b->model);
@@ -241,7 +241,8 @@ static void describe(const struct bench *b, double load_seconds, json_t *result)
                "tokens/s", "min", "max");
 }
 
-static int run(const char *path, const struct model_options *options, const struct plan *plan,
+static int run(const char *path, const struct model_options *options,
+               const struct string_list *adapters, const struct plan *plan,
                enum tensor_type kv_type, size_t repeats, bool json)
 {
     struct error err = {0};
@@ -249,7 +250,7 @@ static int run(const char *path, const struct model_options *options, const stru
     json_t *result = json_object();
     rng_seed(&b.rng, 1);
     double start = clock_seconds();
-    enum status status = set_up(&b, path, options, plan, kv_type, &err);
+    enum status status = set_up(&b, path, options, adapters, plan, kv_type, &err);
     if (!status) {
         describe(&b, clock_seconds() - start, result);
         status = run_plan(&b, plan, result, &err);
@@ -278,6 +279,7 @@ int command_bench(int argc, char **argv)
     struct plan plan = {.n_prompt = 512, .n_answer = 64};
     const char *batches = "1", *depths = "0", *kv_name = "f16";
     struct model_options model_options = {0};
+    struct string_list adapters = {0};
     size_t repeats = 5;
     bool json = false;
     const struct option options[] = {
@@ -285,6 +287,7 @@ int command_bench(int argc, char **argv)
         {"answer", 'n', OPTION_SIZE, &plan.n_answer, "N", "tokens generated (64; 0: none)"},
         {"batch", 'b', OPTION_STRING, &batches, "1,2,4", "sequences that decode at once (1)"},
         {"depth", 'd', OPTION_STRING, &depths, "0,4096", "tokens that are in the cache before (0)"},
+        ADAPTER_OPTION(adapters),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
         {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},
@@ -306,8 +309,10 @@ int command_bench(int argc, char **argv)
     struct args args;
     enum tensor_type kv_type;
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK)
+    if (status != ARGS_OK) {
+        mem_free(adapters.items);
         return status;
+    }
     if (!parse_sizes(batches, MAX_SEQUENCES, &plan.batches) || !largest(&plan.batches))
         status = args_wrong(&usage, "--batch %s: expected numbers from 1 to %d, like 1,2,4",
                             batches, MAX_SEQUENCES);
@@ -318,7 +323,8 @@ int command_bench(int argc, char **argv)
     else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
         status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", kv_name);
     else
-        status = run(args.operands[0], &model_options, &plan, kv_type, repeats, json);
+        status = run(args.operands[0], &model_options, &adapters, &plan, kv_type, repeats, json);
     args_free(&args);
+    mem_free(adapters.items);
     return status;
 }

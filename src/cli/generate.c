@@ -1,5 +1,6 @@
 /* tandem generate: continues a sequence of token ids, for holding the engine against oracles. */
 #include "base/memory.h"
+#include "cli/adapters.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
 
@@ -10,6 +11,7 @@ struct generate_options {
     const char *ids, *kv_type;
     struct answer_settings settings;
     struct engine_options engine;
+    struct string_list adapters;
     bool stop_at_eos;
     size_t n_logprobs;
 };
@@ -33,7 +35,7 @@ static int generate(const char *path, const struct generate_options *options, co
     struct engine *engine;
     struct error err = {0};
     struct answer answer;
-    if (answer_open_engine(path, &options->engine, &engine, &err))
+    if (answer_open_engine(path, &options->engine, &options->adapters, &engine, &err))
         return report_error(&err);
     struct answer_request request = {.prompt = ids,
                                      .n_prompt = n,
@@ -66,6 +68,7 @@ int command_generate(int argc, char **argv)
         SAMPLING_OPTIONS(o.settings),
         {"stop-at-eos", 0, OPTION_FLAG, &o.stop_at_eos, NULL, "end at the checkpoint's end tokens"},
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "with each token's and N others' logprob"},
+        ADAPTER_OPTION(o.adapters),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f32 or f16 (f32)"},
@@ -85,8 +88,10 @@ int command_generate(int argc, char **argv)
     int32_t *ids;
     size_t n;
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK)
+    if (status != ARGS_OK) {
+        mem_free(o.adapters.items);
         return status;
+    }
     o.engine.kv_f32 = !strcmp(o.kv_type, "f32");
     default_to_greedy(&o.settings);
     if (!o.ids)
@@ -100,5 +105,6 @@ int command_generate(int argc, char **argv)
         mem_free(ids);
     }
     args_free(&args);
+    mem_free(o.adapters.items);
     return status;
 }

@@ -1,9 +1,8 @@
 /* tandem logits: a sequence's negative log-likelihoods and its first and last logits. */
 #include "base/json.h"
 #include "base/memory.h"
-#include "cli/args.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
-#include "model/model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -97,12 +96,12 @@ static int print_scores(const struct scoring *s)
     return finish_output();
 }
 
-static int run(const char *path, int32_t *ids, size_t n, const struct model_options *options,
-               enum tensor_type kv_type)
+static int run(const char *path, const struct string_list *adapters, int32_t *ids, size_t n,
+               const struct model_options *options, enum tensor_type kv_type)
 {
     struct error err = {0};
     struct scoring s = {.ids = ids, .n = n};
-    enum status status = model_open(path, options, &s.model, &err);
+    enum status status = adapters_open_model(path, options, adapters, &s.model, &err);
     if (!status) {
         s.vocab_size = model_shape(s.model)->vocab_size;
         status = score(&s, kv_type, &err);
@@ -121,8 +120,10 @@ int command_logits(int argc, char **argv)
 {
     const char *ids_text = NULL, *kv_name = "f32";
     struct model_options model_options = {0};
+    struct string_list adapters = {0};
     const struct option options[] = {
         {"ids", 0, OPTION_STRING, &ids_text, "1,2,3", "the token ids (required)"},
+        ADAPTER_OPTION(adapters),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"kv-type", 0, OPTION_STRING, &kv_name, "TYPE", "KV cache in f32 or f16 (f32)"},
         {0}};
@@ -143,8 +144,10 @@ int command_logits(int argc, char **argv)
     int32_t *ids;
     size_t n;
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK)
+    if (status != ARGS_OK) {
+        mem_free(adapters.items);
         return status;
+    }
     if (!ids_text)
         status = args_wrong(&usage, "--ids is missing: --ids 1,2,3");
     else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
@@ -154,9 +157,10 @@ int command_logits(int argc, char **argv)
     else if (!n)
         status = args_wrong(&usage, "--ids is empty: at least one token is needed");
     else {
-        status = run(args.operands[0], ids, n, &model_options, kv_type);
+        status = run(args.operands[0], &adapters, ids, n, &model_options, kv_type);
         mem_free(ids);
     }
     args_free(&args);
+    mem_free(adapters.items);
     return status;
 }

@@ -1,45 +1,20 @@
 /* tandem merge: a model and its adapters become one model. */
-#include "base/memory.h"
-#include "cli/args.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
 #include "train/merge.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* "DIR" or "DIR=0.5"; `path` is a copy that is cut at the last '=' where a number follows. */
-static void split_weight(char *path, struct merge_adapter *adapter)
-{
-    char *equals = strrchr(path, '='), *end;
-    *adapter = (struct merge_adapter){.path = path, .weight = 1};
-    if (!equals || !equals[1])
-        return;
-    double weight = strtod(equals + 1, &end);
-    if (*end)
-        return;
-    *equals = 0;
-    adapter->weight = weight;
-}
 
 static int merge(const struct args *args, enum tensor_type type, const char *out, bool quiet)
 {
     size_t n = args->n_operands - 1, n_merged;
     struct error err = {0};
-    struct merge_adapter *adapters = mem_array(n, sizeof *adapters);
-    enum status status = adapters ? STATUS_OK : error_memory(&err, "adapters");
-    for (size_t i = 0; i < n && !status; i++) {
-        char *path = mem_copy_string(args->operands[i + 1]);
-        if (path)
-            split_weight(path, &adapters[i]);
-        else
-            status = error_memory(&err, "adapters");
-    }
+    struct adapter_list adapters = {0};
+    enum status status = adapters_add(&adapters, args->operands + 1, n, &err);
     if (!status)
-        status = merge_adapters(args->operands[0], adapters, n, type, out, &n_merged, &err);
-    for (size_t i = 0; adapters && i < n; i++)
-        mem_free((char *)(uintptr_t)adapters[i].path);
-    mem_free(adapters);
+        status = merge_adapters(args->operands[0], adapters.items, n, type, out, &n_merged, &err);
+    adapters_clear(&adapters);
     if (status)
         return report_error(&err);
     if (!quiet)

@@ -1,5 +1,6 @@
 /* tandem run: answers one prompt, or chats in the terminal. */
 #include "base/memory.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
 
@@ -13,6 +14,7 @@ struct run_options {
     const char *model, *prompt, *system, *kv_type;
     struct answer_settings settings;
     struct engine_options engine;
+    struct string_list adapters;
     bool raw, stats, json, ignore_eos;
     size_t n_logprobs;
 };
@@ -125,7 +127,7 @@ static int run_model(struct run_options *o, const char *prompt)
     struct engine *engine;
     struct conversation c;
     struct error err = {0};
-    if (answer_open_engine(o->model, &o->engine, &engine, &err))
+    if (answer_open_engine(o->model, &o->engine, &o->adapters, &engine, &err))
         return report_error(&err);
     enum status status = check_model(engine, o, &err);
     if (!conversation_init(&c, engine, &o->settings))
@@ -191,6 +193,7 @@ int command_run(int argc, char **argv)
         {"stop", 0, OPTION_LIST, &o.settings.stops, "TEXT", "end before TEXT; may be repeated"},
         {"ignore-eos", 0, OPTION_FLAG, &o.ignore_eos, NULL, "end tokens do not end the answer"},
         {"raw", 0, OPTION_FLAG, &o.raw, NULL, "continue the prompt; no chat template"},
+        ADAPTER_OPTION(o.adapters),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f16 or f32 (f16)"},
@@ -213,12 +216,11 @@ int command_run(int argc, char **argv)
         .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK) {
-        mem_free(o.settings.stops.items);
-        return status;
+    if (status == ARGS_OK) {
+        status = run(&usage, &o, &args);
+        args_free(&args);
     }
-    status = run(&usage, &o, &args);
-    args_free(&args);
     mem_free(o.settings.stops.items);
+    mem_free(o.adapters.items);
     return status;
 }

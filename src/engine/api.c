@@ -66,15 +66,22 @@ enum tandem_status tandem_model_load(const char *path, const struct tandem_load_
         options = &defaults;
     if (options->struct_size != sizeof *options)
         return refuse(STATUS_INVALID, "tandem_load_options_init() was not called", err);
+    struct adapter_choice *adapters = mem_array(options->n_adapters, sizeof *adapters);
+    for (size_t i = 0; adapters && i < options->n_adapters; i++)
+        adapters[i] = (struct adapter_choice){.path = options->adapters[i].path,
+                                              .weight = options->adapters[i].scale};
     struct engine_options engine_options = {.n_threads = options->n_threads,
                                             .context_length = options->context_length,
                                             .max_sequences = options->max_sequences,
-                                            .kv_f32 = options->kv_f32};
+                                            .kv_f32 = options->kv_f32,
+                                            .adapters = adapters,
+                                            .n_adapters = options->n_adapters};
     struct error why = {0};
     tandem_model *model = mem_alloc(sizeof *model);
-    if (!model)
-        return refuse(STATUS_MEMORY, "out of memory for a model", err);
-    enum status status = engine_open(path, &engine_options, &model->engine, &why);
+    enum status status = model && adapters
+                             ? engine_open(path, &engine_options, &model->engine, &why)
+                             : error_memory(&why, "a model");
+    mem_free(adapters);
     if (status)
         mem_free(model);
     else

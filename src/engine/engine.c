@@ -131,8 +131,11 @@ static enum status allocate_steps(struct engine *e, struct error *err)
 static enum status set_up(struct engine *e, const char *path, const struct engine_options *options,
                           struct error *err)
 {
-    struct model_options model_options = {
-        .n_threads = options->n_threads, .max_rows = options->max_rows, .isa = options->isa};
+    struct model_options model_options = {.n_threads = options->n_threads,
+                                          .max_rows = options->max_rows,
+                                          .isa = options->isa,
+                                          .adapters = options->adapters,
+                                          .n_adapters = options->n_adapters};
     enum status status = model_open(path, &model_options, &e->model, err);
     if (!status)
         status = open_text(e, err);

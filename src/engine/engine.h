@@ -42,6 +42,8 @@ struct engine_options {
     size_t max_rows;        /* per step; 0: 512 */
     bool kv_f32;            /* cache in F32 instead of F16 */
     const char *isa;
+    const struct adapter_choice *adapters; /* as in struct model_options */
+    size_t n_adapters;
 };
 
 /* Loads model, tokenizer and chat template and starts the step thread. A model without a chat

@@ -207,6 +207,39 @@ enum status peft_open(const char *folder, struct peft_adapter **adapter, struct 
     return status;
 }
 
+static enum status check_module(const struct peft_adapter *p, const struct peft_module *m,
+                                const struct checkpoint *base, struct error *err)
+{
+    char name[256];
+    size_t length = strlen(m->name);
+    if (length + sizeof ".weight" > sizeof name)
+        return error_set(err, STATUS_FORMAT, "%s: the module's name %.100s... is too long", p->path,
+                         m->name);
+    memcpy(name, m->name, length);
+    memcpy(name + length, ".weight", sizeof ".weight");
+    const struct tensor *t = checkpoint_tensor(base, name);
+    if (!t || t->n_dims != 2)
+        return error_set(err, STATUS_INVALID,
+                         "%s adapts %s, which %s does not have; is it for another model?", p->path,
+                         m->name, checkpoint_path(base));
+    if (t->shape[0] != m->out || t->shape[1] != m->in)
+        return error_set(err, STATUS_INVALID,
+                         "%s adapts %s as [%zu, %zu], but in %s it is [%zu, %zu]; is it for "
+                         "another model?",
+                         p->path, m->name, m->out, m->in, checkpoint_path(base), t->shape[0],
+                         t->shape[1]);
+    return STATUS_OK;
+}
+
+enum status peft_check(const struct peft_adapter *p, const struct checkpoint *base,
+                       struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < p->n_modules && !status; i++)
+        status = check_module(p, &p->modules[i], base, err);
+    return status;
+}
+
 const struct peft_module *peft_find(const struct peft_adapter *p, const char *name)
 {
     struct peft_module key = {.name = name};

@@ -8,8 +8,15 @@
 #define TANDEM_FORMATS_PEFT_H
 
 #include "base/error.h"
+#include "formats/checkpoint.h"
 
 #include <stddef.h>
+
+/* An adapter as a user names it. */
+struct adapter_choice {
+    const char *path; /* of its folder */
+    double weight;    /* times the adapter's own scale */
+};
 
 struct peft_module {
     const char *name; /* of the map without ".weight": "model.layers.0.self_attn.q_proj" */
@@ -29,6 +36,10 @@ struct peft_adapter {
 
 enum status peft_open(const char *folder, struct peft_adapter **adapter, struct error *err);
 void peft_close(struct peft_adapter *adapter);
+/* Every module must be a matrix of the checkpoint, NAME.weight, and of its shape; the error names
+ * the first that is not, with both shapes. */
+enum status peft_check(const struct peft_adapter *adapter, const struct checkpoint *base,
+                       struct error *err);
 /* NULL if the adapter leaves that map alone. */
 const struct peft_module *peft_find(const struct peft_adapter *adapter, const char *name);
 

@@ -1,6 +1,7 @@
 #include "kernels/matmul.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* One row of activations is multiplied as the weights are decoded. For more, weights are decoded
@@ -47,6 +48,7 @@ struct job {
     const float *bias, *x;
     float *y;
     size_t x_stride, y_stride, n_rows;
+    bool adds; /* to what y holds */
 };
 
 /* y = bias for a thread's share of the outputs; the products are added to it. */
@@ -134,7 +136,8 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
     size_t begin, end;
     thread_share(job->w->rows, GRAIN, thread, n_threads, &begin, &end);
     float *scratch = job->compute->scratch + thread * job->compute->scratch_floats;
-    start_outputs(job, begin, end);
+    if (!job->adds)
+        start_outputs(job, begin, end);
     if (job->n_rows == 1 && job->compute->kernels->dot[job->w->type])
         multiply_row(job, begin, end);
     else if (job->n_rows < PACK_FROM)
@@ -154,5 +157,19 @@ void matmul(const struct compute *compute, const struct matrix *w, const float *
                       .x_stride = x_stride,
                       .y_stride = y_stride,
                       .n_rows = n_rows};
+    thread_pool_run(compute->pool, matmul_work, &job);
+}
+
+void matmul_add(const struct compute *compute, const struct matrix *w, const float *x,
+                size_t x_stride, size_t n_rows, float *y, size_t y_stride)
+{
+    struct job job = {.compute = compute,
+                      .w = w,
+                      .x = x,
+                      .y = y,
+                      .x_stride = x_stride,
+                      .y_stride = y_stride,
+                      .n_rows = n_rows,
+                      .adds = true};
     thread_pool_run(compute->pool, matmul_work, &job);
 }

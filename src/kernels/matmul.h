@@ -36,5 +36,8 @@ void compute_free(struct compute *compute);
  * All threads take part; the same bits for any number of threads and of rows. */
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
             const float *x, size_t x_stride, size_t n_rows, float *y, size_t y_stride);
+/* The same, added to what y holds: y[r, o] += sum_k x[r, k] * w[o, k]. */
+void matmul_add(const struct compute *compute, const struct matrix *w, const float *x,
+                size_t x_stride, size_t n_rows, float *y, size_t y_stride);
 
 #endif

@@ -162,33 +162,47 @@ static void normalise(struct pass *p, const float *weight)
     run(p, norm_work);
 }
 
-static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
-                     const float *x, float *y)
+/* y += B (A x), for n rows. */
+static void adapt(const struct model *model, const struct low_rank *l, const float *x, size_t n,
+                  float *y)
 {
-    matmul(&p->model->compute, w, bias, x, w->cols, p->n, y, w->rows);
+    float *low = model->scratch.low;
+    if (!l->b.rows)
+        return;
+    if (!l->shares_a)
+        matmul(&model->compute, &l->a, NULL, x, l->a.cols, n, low, l->a.rows);
+    matmul_add(&model->compute, &l->b, low, l->b.cols, n, y, l->b.rows);
 }
 
-static void attention_block(struct pass *p, const struct layer_weights *w)
+static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
+                     const struct low_rank *adapter, const float *x, float *y)
+{
+    matmul(&p->model->compute, w, bias, x, w->cols, p->n, y, w->rows);
+    adapt(p->model, adapter, x, p->n, y);
+}
+
+static void attention_block(struct pass *p, const struct layer_weights *w,
+                            const struct layer_adapters *a)
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->attention_norm);
-    multiply(p, &w->q, w->q_bias, s->h, s->q);
-    multiply(p, &w->k, w->k_bias, s->h, s->k);
-    multiply(p, &w->v, w->v_bias, s->h, s->v);
+    multiply(p, &w->q, w->q_bias, &a->q, s->h, s->q);
+    multiply(p, &w->k, w->k_bias, &a->k, s->h, s->k);
+    multiply(p, &w->v, w->v_bias, &a->v, s->h, s->v);
     run(p, store_work);
     model_attend(p->model, p->cache, p->rows, p->n, p->layer);
-    multiply(p, &w->o, NULL, s->attended, s->h);
+    multiply(p, &w->o, NULL, &a->o, s->attended, s->h);
     run(p, add_work);
 }
 
-static void ffn_block(struct pass *p, const struct layer_weights *w)
+static void ffn_block(struct pass *p, const struct layer_weights *w, const struct layer_adapters *a)
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->ffn_norm);
-    multiply(p, &w->gate, NULL, s->h, s->gate);
-    multiply(p, &w->up, NULL, s->h, s->up);
+    multiply(p, &w->gate, NULL, &a->gate, s->h, s->gate);
+    multiply(p, &w->up, NULL, &a->up, s->h, s->up);
     run(p, swiglu_work);
-    multiply(p, &w->down, NULL, s->gate, s->h);
+    multiply(p, &w->down, NULL, &a->down, s->gate, s->h);
     run(p, add_work);
 }
 
@@ -218,6 +232,7 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
         return STATUS_OK;
     matmul(&m->compute, &m->weights.head, NULL, m->scratch.h, dim, wanted, logits,
            m->shape->vocab_size);
+    adapt(m, &m->adapters.head, m->scratch.h, wanted, logits);
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }
 
@@ -231,8 +246,10 @@ enum status model_forward(struct model *model, struct kv_cache *cache, const str
     mem_guard_enter();
     run(&p, embed_work);
     for (p.layer = 0; p.layer < model->shape->n_layers; p.layer++) {
-        attention_block(&p, &model->weights.layers[p.layer]);
-        ffn_block(&p, &model->weights.layers[p.layer]);
+        const struct layer_weights *w = &model->weights.layers[p.layer];
+        const struct layer_adapters *a = &model->adapters.layers[p.layer];
+        attention_block(&p, w, a);
+        ffn_block(&p, w, a);
     }
     status = compute_logits(&p, logits, err);
     mem_guard_leave();

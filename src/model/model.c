@@ -1,9 +1,11 @@
 #include "model/model.h"
 #include "base/memory.h"
+#include "base/strbuf.h"
 #include "model/model_internal.h"
 #include "model/rope.h"
 
 #include <stdint.h>
+#include <string.h>
 
 enum { DEFAULT_MAX_ROWS = 512 };
 
@@ -43,6 +45,7 @@ static enum status allocate_scratch(struct model *model, struct error *err)
         {&scratch->up, s->ffn_dim, 0},
         {&scratch->cosine, half, 0},
         {&scratch->sine, half, 0},
+        {&scratch->low, model->adapters.rank, 0},
     };
     size_t total = 0, n_parts = sizeof parts / sizeof parts[0];
     bool fits = true;
@@ -58,12 +61,41 @@ static enum status allocate_scratch(struct model *model, struct error *err)
 
 /* --- Opening --- */
 
-static size_t widest_matrix(const struct hyperparameters *s)
+static size_t widest_matrix(const struct hyperparameters *s, size_t adapter_rank)
 {
     size_t widest = s->dim, q = s->n_heads * s->head_dim;
     if (s->ffn_dim > widest)
         widest = s->ffn_dim;
-    return q > widest ? q : widest;
+    if (q > widest)
+        widest = q;
+    return adapter_rank > widest ? adapter_rank : widest;
+}
+
+/* The last part of a folder's path, whether or not it ends with slashes. */
+static void add_folder_name(struct strbuf *out, const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    for (begin = end; begin && path[begin - 1] != '/'; begin--)
+        ;
+    strbuf_append(out, path + begin, end - begin);
+}
+
+/* The checkpoint's name with what was added to it: reports tell a base from its adapted self. */
+static enum status compose_name(struct model *model, const struct model_options *options,
+                                struct error *err)
+{
+    struct strbuf name = {0};
+    strbuf_add(&name, checkpoint_name(model->checkpoint));
+    for (size_t i = 0; i < options->n_adapters; i++) {
+        strbuf_add(&name, " + ");
+        add_folder_name(&name, options->adapters[i].path);
+        if (options->adapters[i].weight != 1)
+            strbuf_printf(&name, "=%g", options->adapters[i].weight);
+    }
+    model->name = strbuf_take(&name);
+    return model->name ? STATUS_OK : error_memory(err, "a model's name");
 }
 
 static enum status set_up(struct model *model, const char *path,
@@ -74,8 +106,14 @@ static enum status set_up(struct model *model, const char *path,
         return status;
     model->shape = checkpoint_hyperparameters(model->checkpoint);
     model->max_rows = options->max_rows ? options->max_rows : DEFAULT_MAX_ROWS;
-    status = compute_create(options->isa, options->n_threads, widest_matrix(model->shape),
-                            &model->compute, err);
+    status = compose_name(model, options, err);
+    if (!status)
+        status = adapters_load(options->adapters, options->n_adapters, model->checkpoint,
+                               &model->adapters, err);
+    if (!status)
+        status =
+            compute_create(options->isa, options->n_threads,
+                           widest_matrix(model->shape, model->adapters.rank), &model->compute, err);
     if (status)
         return status;
     status = weights_bind(model->checkpoint, model->compute.kernels, &model->weights, err);
@@ -109,6 +147,8 @@ void model_close(struct model *model)
         return;
     mem_unmap(model->scratch.memory, model->scratch.bytes);
     weights_free(&model->weights);
+    adapters_free(&model->adapters);
+    mem_free(model->name);
     compute_free(&model->compute);
     checkpoint_close(model->checkpoint);
     mem_free(model);
@@ -144,7 +184,7 @@ const char *model_path(const struct model *model)
 
 const char *model_name(const struct model *model)
 {
-    return checkpoint_name(model->checkpoint);
+    return model->name;
 }
 
 const char *model_weight_type(const struct model *model)

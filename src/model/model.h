@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/vocab_source.h"
 #include "formats/hyperparameters.h"
+#include "formats/peft.h"
 #include "model/kv_cache.h"
 
 #include <stdbool.h>
@@ -26,6 +27,10 @@ struct model_options {
     size_t n_threads; /* 0: all CPUs */
     size_t max_rows;  /* most rows in one forward; 0: 512 */
     const char *isa;  /* NULL: TANDEM_ISA or the best */
+
+    /* LoRA adapters, all of them added to the weights' outputs; read by model_open() only. */
+    const struct adapter_choice *adapters;
+    size_t n_adapters;
 };
 
 struct row {
@@ -36,7 +41,8 @@ struct row {
 };
 
 /* Opens the checkpoint and binds every weight; the error names the tensor that is missing or of
- * the wrong shape or type. options NULL: defaults. */
+ * the wrong shape or type, and the module of an adapter that does not fit. options NULL: defaults.
+ */
 enum status model_open(const char *path, const struct model_options *options, struct model **model,
                        struct error *err);
 void model_close(struct model *model);
@@ -45,7 +51,7 @@ const struct hyperparameters *model_shape(const struct model *model);
 const struct generation_defaults *model_generation(const struct model *model);
 const struct vocab_source *model_vocab(const struct model *model);
 const char *model_path(const struct model *model);
-const char *model_name(const struct model *model);
+const char *model_name(const struct model *model); /* with its adapters: "qwen + style=0.5" */
 const char *model_weight_type(const struct model *model); /* "BF16", "Q4_K": of most weights */
 const char *model_isa(const struct model *model);
 size_t model_threads(const struct model *model);

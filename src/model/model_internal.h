@@ -3,6 +3,7 @@
 #define TANDEM_MODEL_MODEL_INTERNAL_H
 
 #include "kernels/matmul.h"
+#include "model/adapters.h"
 #include "model/model.h"
 #include "model/weights.h"
 
@@ -17,12 +18,15 @@ struct scratch {
     float *attended;      /* [max_rows, n_heads * head_dim] */
     float *gate, *up;     /* [max_rows, ffn_dim] */
     float *cosine, *sine; /* [max_rows, rotary_dim / 2] */
+    float *low;           /* [max_rows, rank of all adapters] A x */
 };
 
 struct model {
     struct checkpoint *checkpoint;
+    char *name;
     const struct hyperparameters *shape;
     struct weights weights;
+    struct adapters adapters;
     struct compute compute;
     struct scratch scratch;
     size_t max_rows;

@@ -9,7 +9,7 @@
 struct merge {
     const struct checkpoint *base;
     const struct kernels *kernels;
-    const struct merge_adapter *sources;
+    const struct adapter_choice *sources;
     struct peft_adapter **adapters; /* [n] */
     size_t n;
     size_t n_merged;
@@ -59,33 +59,6 @@ static enum status give_rows(void *context, size_t index, size_t first, size_t n
     return STATUS_OK;
 }
 
-/* Every module must have its tensor, of the right shape. */
-static enum status check_adapter(const struct merge *merge, const struct peft_adapter *adapter,
-                                 struct error *err)
-{
-    for (size_t i = 0; i < adapter->n_modules; i++) {
-        const struct peft_module *m = &adapter->modules[i];
-        char name[256];
-        size_t length = strlen(m->name);
-        if (length + sizeof ".weight" > sizeof name)
-            return error_set(err, STATUS_FORMAT, "%s: the module's name %.100s... is too long",
-                             adapter->path, m->name);
-        memcpy(name, m->name, length);
-        memcpy(name + length, ".weight", sizeof ".weight");
-        const struct tensor *t = checkpoint_tensor(merge->base, name);
-        if (!t || t->n_dims != 2)
-            return error_set(err, STATUS_INVALID,
-                             "%s adapts %s, which %s does not have; is it for another model?",
-                             adapter->path, m->name, checkpoint_path(merge->base));
-        if (t->shape[0] != m->out || t->shape[1] != m->in)
-            return error_set(err, STATUS_INVALID,
-                             "%s adapts %s as [%zu, %zu], but in %s it is [%zu, %zu]",
-                             adapter->path, m->name, m->out, m->in, checkpoint_path(merge->base),
-                             t->shape[0], t->shape[1]);
-    }
-    return STATUS_OK;
-}
-
 static enum status write_merged(struct merge *merge, enum tensor_type type, const char *out,
                                 struct error *err)
 {
@@ -115,14 +88,14 @@ static enum status merge_into(struct merge *merge, enum tensor_type type, const 
     for (size_t i = 0; i < merge->n && !status; i++) {
         status = peft_open(merge->sources[i].path, &merge->adapters[i], err);
         if (!status)
-            status = check_adapter(merge, merge->adapters[i], err);
+            status = peft_check(merge->adapters[i], merge->base, err);
     }
     if (!status)
         status = export_documents(checkpoint_path(merge->base), type, out, err);
     return status ? status : write_merged(merge, type, out, err);
 }
 
-enum status merge_adapters(const char *base, const struct merge_adapter *adapters, size_t n,
+enum status merge_adapters(const char *base, const struct adapter_choice *adapters, size_t n,
                            enum tensor_type type, const char *out, size_t *n_merged,
                            struct error *err)
 {
