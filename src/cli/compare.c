@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "cli/args.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
 #include "eval/compare.h"
 #include "eval/report.h"
@@ -89,6 +89,32 @@ static enum status check_models(const char *const *models, struct error *err)
     return STATUS_OK;
 }
 
+/* What --adapter, --adapter-a and --adapter-b name. */
+struct adapter_words {
+    struct string_list both, own[N_SIDES];
+};
+
+static void clear_words(struct adapter_words *words)
+{
+    mem_free(words->both.items);
+    for (size_t side = 0; side < N_SIDES; side++)
+        mem_free(words->own[side].items);
+}
+
+static enum status take_adapters(const struct adapter_words *words, struct adapter_list *lists,
+                                 struct compare_options *options, struct error *err)
+{
+    for (size_t side = 0; side < N_SIDES; side++) {
+        const struct string_list *own = &words->own[side];
+        if (adapters_add(&lists[side], words->both.items, words->both.count, err) ||
+            adapters_add(&lists[side], own->items, own->count, err))
+            return err->status;
+        options->adapters[side] = lists[side].items;
+        options->n_adapters[side] = lists[side].count;
+    }
+    return STATUS_OK;
+}
+
 static void print_report(const struct comparison *c, const struct findings *f, bool json,
                          const char *folder)
 {
@@ -104,6 +130,13 @@ static void print_report(const struct comparison *c, const struct findings *f, b
     }
     fwrite(strbuf_text(&text), 1, text.length, stdout);
     strbuf_free(&text);
+}
+
+/* What can be seen to be wrong before anything is loaded. */
+static enum status prepare(const struct compare_options *options, bool overwrite, struct error *err)
+{
+    enum status status = check_models(options->models, err);
+    return status ? status : prepare_folder(options->folder, overwrite, err);
 }
 
 /* What was done is reported, whatever became of a model or of the disk; the status tells. */
@@ -129,6 +162,8 @@ int command_compare(int argc, char **argv)
     struct compare_options what = {.suite = "core", .stop = &stop_requested};
     bool json = false, overwrite = false;
     const char *out = NULL;
+    struct adapter_words words = {0};
+    struct adapter_list adapters[N_SIDES] = {0};
     const struct option options[] = {
         {"suite", 's', OPTION_STRING, &what.suite, "NAME", "core (default), or a .jsonl file"},
         {"out", 'o', OPTION_STRING, &out, "DIR", "the report's folder (tandem-report-A-B-DATE)"},
@@ -136,6 +171,9 @@ int command_compare(int argc, char **argv)
         {"limit", 'l', OPTION_SIZE, &c.limit, "N", "only N items, spread over the dimensions"},
         {"max-tokens", 'n', OPTION_SIZE, &c.max_tokens, "N",
          "tokens per answer (as the suite says)"},
+        ADAPTER_OPTION(words.both),
+        {"adapter-a", 0, OPTION_LIST, &words.own[SIDE_A], "DIR[=SCALE]", "to MODEL_A only"},
+        {"adapter-b", 0, OPTION_LIST, &words.own[SIDE_B], "DIR[=SCALE]", "to MODEL_B only"},
         {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &c.context_length, "N", "tokens of prompt and answer (4096)"},
         {"sample", 0, OPTION_FLAG, &c.sample, NULL,
@@ -152,20 +190,24 @@ int command_compare(int argc, char **argv)
         .min_operands = 2,
         .max_operands = 2,
         .examples = "  tandem compare Qwen2.5-1.5B-Instruct/ phi-3-mini-q4.gguf\n"
-                    "  tandem compare a.gguf b.gguf --limit 8 --out quick\n",
+                    "  tandem compare a.gguf b.gguf --limit 8 --out quick\n"
+                    "  tandem compare base base --adapter-b my-adapter\n",
         .n_models = 2};
     struct args args;
     struct error err = {0};
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK)
+    if (status != ARGS_OK) {
+        clear_words(&words);
         return status;
+    }
     what.models[SIDE_A] = args.operands[0];
     what.models[SIDE_B] = args.operands[1];
     char *folder = out ? mem_copy_string(out) : default_folder(what.models);
     what.folder = folder;
     if (!folder)
         error_memory(&err, "a path");
-    if (err.status || check_models(what.models, &err) || prepare_folder(folder, overwrite, &err)) {
+    if (err.status || take_adapters(&words, adapters, &what, &err) ||
+        prepare(&what, overwrite, &err)) {
         status = report_error(&err);
     } else {
         install_stop();
@@ -173,6 +215,9 @@ int command_compare(int argc, char **argv)
     }
     comparison_free(&c);
     mem_free(folder);
+    for (size_t side = 0; side < N_SIDES; side++)
+        adapters_clear(&adapters[side]);
+    clear_words(&words);
     args_free(&args);
     return status;
 }

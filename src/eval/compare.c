@@ -242,7 +242,9 @@ static enum status run_candidate(struct run *run, size_t side, struct error *err
                                            .n_threads = c->n_threads,
                                            .context_length = c->context_length,
                                            .sample = c->sample,
-                                           .seed = c->seed};
+                                           .seed = c->seed,
+                                           .adapters = run->options->adapters[side],
+                                           .n_adapters = run->options->n_adapters[side]};
     struct respondent respondent;
     struct error e = {0};
     show_progress(run, side, "loading");

@@ -17,6 +17,8 @@
 
 struct compare_options {
     const char *models[N_SIDES];
+    const struct adapter_choice *adapters[N_SIDES]; /* [n_adapters], added to the models */
+    size_t n_adapters[N_SIDES];
     const char *suite;                 /* a name or a path, for suite_open */
     const char *folder;                /* exists; answers.jsonl is made in it */
     const struct responder *responder; /* NULL: the engine */

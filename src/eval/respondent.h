@@ -26,12 +26,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct adapter_choice;
+
 struct respondent_settings {
     const char *path;      /* of the model */
     size_t n_threads;      /* 0: all CPUs */
     size_t context_length; /* tokens */
     bool sample;           /* the model's own sampling defaults with `seed`; else greedy */
     uint64_t seed;
+    const struct adapter_choice *adapters; /* of the engine's options */
+    size_t n_adapters;
 };
 
 struct model_file_info {

@@ -152,7 +152,9 @@ static enum status open_model(const struct respondent_settings *settings, void *
 {
     struct engine_options options = {.n_threads = settings->n_threads,
                                      .context_length = settings->context_length,
-                                     .max_sequences = 1};
+                                     .max_sequences = 1,
+                                     .adapters = settings->adapters,
+                                     .n_adapters = settings->n_adapters};
     struct state *s = mem_alloc(sizeof *s);
     if (!s)
         return error_memory(err, "a respondent");
