@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/progress.h"
-#include "cli/args.h"
+#include "cli/adapters.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "quantize/quality.h"
@@ -31,6 +31,7 @@ struct settings {
     const char *model, *base, *text;
     size_t window;
     struct model_options options;
+    struct string_list adapters; /* of the model, not of the base */
     bool json;
 };
 
@@ -72,6 +73,11 @@ static void print_json(const struct settings *s, const struct quality *q)
         json_pack("{ss sI sI sf sf sf}", "model", s->model, "tokens", (json_int_t)q->n_predicted,
                   "window", (json_int_t)s->window, "nll", q->nll, "perplexity", q->perplexity,
                   "perplexity_error", q->perplexity_error);
+    json_t *adapters = s->adapters.count ? json_array() : NULL;
+    for (size_t i = 0; i < s->adapters.count; i++)
+        json_array_append_new(adapters, json_string(s->adapters.items[i]));
+    if (adapters)
+        json_object_set_new(result, "adapters", adapters);
     if (s->base)
         json_object_update_new(
             result,
@@ -93,7 +99,7 @@ static int run(const struct settings *s)
     struct quality quality;
     struct quality_options options = {
         .window = s->window, .progress = show_progress, .context = &bar, .cancel = &stop};
-    enum status status = model_open(s->model, &s->options, &model, &err);
+    enum status status = adapters_open_model(s->model, &s->options, &s->adapters, &model, &err);
     if (!status && s->base)
         status = model_open(s->base, &s->options, &base, &err);
     if (!status)
@@ -119,6 +125,7 @@ int command_perplexity(int argc, char **argv)
         {"text", 0, OPTION_STRING, &s.text, "FILE", "the text (required)"},
         {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
+        ADAPTER_OPTION(s.adapters),
         {"threads", 't', OPTION_SIZE, &s.options.n_threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
         {0}};
@@ -135,13 +142,16 @@ int command_perplexity(int argc, char **argv)
             "  tandem perplexity q4.gguf --text book.txt --against Qwen2.5-1.5B-Instruct\n"};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
-    if (status != ARGS_OK)
+    if (status != ARGS_OK) {
+        mem_free(s.adapters.items);
         return status;
+    }
     char *base = s.base ? models_locate(s.base) : NULL;
     s.model = args.operands[0];
     s.base = base;
     status = s.text ? run(&s) : args_wrong(&usage, "--text is missing: --text FILE");
     mem_free(base);
     args_free(&args);
+    mem_free(s.adapters.items);
     return status;
 }
