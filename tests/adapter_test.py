@@ -184,8 +184,8 @@ def test_head(work, base, adapter, tied):
 
 def test_every_command(work, base, adapter):
     shutil.copytree(adapter, work / "tuned=5")
-    name = result_of("run", base, "hello", "--max-tokens", 4, "--json", "--adapter", adapter)["model"]
-    assert name == f"{base.name} + {adapter.name}", name
+    run = result_of("run", base, "hello", "--max-tokens", 4, "--json", "--adapter", adapter)
+    assert run["model"] == f"{base.name} + {adapter.name}", run["model"]
     found = result_of("bench", base, "-p", 8, "-n", 2, "-r", 1, "--json", "--adapter",
                       f"{work / 'tuned=5'}/=0.5")
     assert found["model"] == f"{base.name} + tuned=5=0.5", found["model"]
@@ -217,6 +217,9 @@ def test_every_command(work, base, adapter):
     one = answers("one", "--adapter-b", adapter)
     assert {name for name, _ in one["a"]} == {plain} and {n for n, _ in one["b"]} == {adapted}, one
     assert one["a"] != one["b"]
+    models = json.loads((work / "one/report.json").read_text())["models"]
+    files = {side: {pathlib.Path(f["path"]).name for f in models[side]["files"]} for side in "ab"}
+    assert files["b"] - files["a"] == {"adapter_config.json", "adapter_model.safetensors"}, files
     both = answers("both", "--adapter", adapter)
     assert both["a"] == both["b"] == one["b"], "an adapter for both sides"
     run = tandem("compare", base, base, "--suite", suite, "--out", work / "wrong", "--adapter-a",

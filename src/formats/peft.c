@@ -20,6 +20,8 @@ void peft_close(struct peft_adapter *p)
         mem_free(p->modules[i].a);
         mem_free(p->modules[i].b);
     }
+    for (size_t i = 0; i < N_PEFT_FILES; i++)
+        mem_free(p->files[i].path);
     mem_free(p->modules);
     mem_free(p->path);
     mem_free(p->base);
@@ -76,20 +78,20 @@ static enum status take_config(struct peft_adapter *p, const char *path, const j
 
 static enum status read_config(struct peft_adapter *p, struct error *err)
 {
-    char *path = file_join(p->path, "adapter_config.json");
-    if (!path)
-        return error_memory(err, "adapter_config.json");
-    json_t *config = file_exists(path) ? json_parse_file(path, err) : NULL;
-    enum status status = STATUS_FORMAT;
-    if (config)
-        status = take_config(p, path, config, err);
-    else if (!file_exists(path))
-        status = error_set(err, STATUS_NOT_FOUND,
-                           "%s is missing; an adapter's folder holds it and "
-                           "adapter_model.safetensors",
-                           path);
+    struct peft_file *file = &p->files[PEFT_CONFIG];
+    char *text;
+    if (!file_exists(file->path))
+        return error_set(err, STATUS_NOT_FOUND,
+                         "%s is missing; an adapter's folder holds it and "
+                         "adapter_model.safetensors",
+                         file->path);
+    enum status status = file_read(file->path, 0, &text, &file->bytes, err);
+    if (status)
+        return status;
+    json_t *config = json_parse(file->path, text, file->bytes, err);
+    mem_free(text);
+    status = config ? take_config(p, file->path, config, err) : STATUS_FORMAT;
     json_decref(config);
-    mem_free(path);
     return status;
 }
 
@@ -171,13 +173,13 @@ static int compare_modules(const void *a, const void *b)
 static enum status read_tensors(struct peft_adapter *p, struct error *err)
 {
     struct file_map map;
-    char *path = file_join(p->path, "adapter_model.safetensors");
-    enum status status = path ? file_map(path, &map, err) : error_memory(err, p->path);
+    struct peft_file *file = &p->files[PEFT_WEIGHTS];
+    enum status status = file_map(file->path, &map, err);
     if (!status) {
-        status = safetensors_read(path, map.data, map.size, take_tensor, p, err);
+        file->bytes = map.size;
+        status = safetensors_read(file->path, map.data, map.size, take_tensor, p, err);
         file_unmap(&map);
     }
-    mem_free(path);
     for (size_t i = 0; i < p->n_modules && !status; i++)
         if (!p->modules[i].a || !p->modules[i].b)
             status = error_set(err, STATUS_FORMAT, "%s: module %s lacks its lora_%c", p->path,
@@ -193,11 +195,13 @@ enum status peft_open(const char *folder, struct peft_adapter **adapter, struct 
 {
     struct peft_adapter *p = mem_alloc(sizeof *p);
     *adapter = NULL;
-    if (!p || !(p->path = mem_copy_string(folder))) {
-        mem_free(p);
+    if (!p)
         return error_memory(err, folder);
-    }
-    enum status status = read_config(p, err);
+    p->path = mem_copy_string(folder);
+    p->files[PEFT_CONFIG].path = file_join(folder, "adapter_config.json");
+    p->files[PEFT_WEIGHTS].path = file_join(folder, "adapter_model.safetensors");
+    bool ok = p->path && p->files[PEFT_CONFIG].path && p->files[PEFT_WEIGHTS].path;
+    enum status status = ok ? read_config(p, err) : error_memory(err, folder);
     if (!status)
         status = read_tensors(p, err);
     if (status)

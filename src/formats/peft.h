@@ -25,8 +25,16 @@ struct peft_module {
     float *b; /* [out, rank] */
 };
 
+enum { PEFT_CONFIG, PEFT_WEIGHTS, N_PEFT_FILES };
+
+struct peft_file {
+    char *path;
+    size_t bytes;
+};
+
 struct peft_adapter {
     char *path;
+    struct peft_file files[N_PEFT_FILES];
     char *base; /* base_model_name_or_path; "" when absent */
     size_t rank;
     double scale;                /* alpha / rank; alpha / sqrt(rank) with use_rslora */

@@ -28,6 +28,21 @@ struct target {
     size_t view_rows[MAX_VIEWS];
 };
 
+/* Keeps the names of the adapter's files. */
+static bool keep_files(struct adapters *adapters, const struct peft_adapter *from)
+{
+    for (size_t i = 0; i < N_PEFT_FILES; i++) {
+        struct peft_file *file = &adapters->files[adapters->n_files];
+        const char *path = from->files[i].path;
+        file->bytes = from->files[i].bytes;
+        file->path = arena_copy_string(&adapters->arena, path, strlen(path));
+        if (!file->path)
+            return false;
+        adapters->n_files++;
+    }
+    return true;
+}
+
 static enum status open_source(struct loader *l, size_t i, const struct adapter_choice *choice)
 {
     struct source *s = &l->sources[i];
@@ -39,8 +54,9 @@ static enum status open_source(struct loader *l, size_t i, const struct adapter_
         return status;
     s->weight = choice->weight;
     s->taken = mem_array(s->adapter->n_modules, sizeof *s->taken);
-    return s->taken ? peft_check(s->adapter, l->checkpoint, l->err)
-                    : error_memory(l->err, choice->path);
+    return s->taken && keep_files(l->adapters, s->adapter)
+               ? peft_check(s->adapter, l->checkpoint, l->err)
+               : error_memory(l->err, choice->path);
 }
 
 static float *new_matrix(struct loader *l, size_t rows, size_t cols, struct matrix *m)
@@ -204,7 +220,9 @@ enum status adapters_load(const struct adapter_choice *choices, size_t n,
                        .err = err};
     *adapters = (struct adapters){0};
     bool ok = l.sources && size_multiply(n_layers, sizeof *adapters->layers, &bytes) &&
-              (adapters->layers = arena_alloc(&adapters->arena, bytes));
+              (adapters->layers = arena_alloc(&adapters->arena, bytes)) &&
+              size_multiply(n, N_PEFT_FILES * sizeof *adapters->files, &bytes) &&
+              (adapters->files = arena_alloc(&adapters->arena, bytes));
     enum status status = ok ? load(&l, choices) : error_memory(err, "the adapters");
     for (size_t i = 0; l.sources && i < n; i++) {
         peft_close(l.sources[i].adapter);

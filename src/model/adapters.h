@@ -27,7 +27,9 @@ struct adapters {
     size_t rank;                   /* the most of any map; 0: nothing is adapted */
     struct low_rank head;          /* of lm_head, where it is not tied */
     struct layer_adapters *layers; /* [n_layers], also where there are no adapters */
-    struct arena arena;            /* owns everything */
+    struct peft_file *files;       /* [n_files] that they were read from */
+    size_t n_files;
+    struct arena arena; /* owns everything */
 };
 
 /* Reads the folders and checks every module against the checkpoint. The error names the adapter,

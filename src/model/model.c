@@ -217,12 +217,17 @@ size_t model_max_rows(const struct model *model)
 
 size_t model_file_count(const struct model *model)
 {
-    return checkpoint_file_count(model->checkpoint);
+    return checkpoint_file_count(model->checkpoint) + model->adapters.n_files;
 }
 
 const char *model_file(const struct model *model, size_t index, size_t *bytes)
 {
-    return checkpoint_file(model->checkpoint, index, bytes);
+    size_t n = checkpoint_file_count(model->checkpoint);
+    if (index < n)
+        return checkpoint_file(model->checkpoint, index, bytes);
+    if (bytes)
+        *bytes = model->adapters.files[index - n].bytes;
+    return model->adapters.files[index - n].path;
 }
 
 size_t model_weight_bytes(const struct model *model)

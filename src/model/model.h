@@ -56,7 +56,7 @@ const char *model_weight_type(const struct model *model); /* "BF16", "Q4_K": of 
 const char *model_isa(const struct model *model);
 size_t model_threads(const struct model *model);
 size_t model_max_rows(const struct model *model);
-size_t model_file_count(const struct model *model);
+size_t model_file_count(const struct model *model); /* those of its adapters included */
 const char *model_file(const struct model *model, size_t index, size_t *bytes);
 size_t model_weight_bytes(const struct model *model);
 size_t model_parameters(const struct model *model);
