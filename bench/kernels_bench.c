@@ -15,6 +15,9 @@ enum { ROWS = 4096, COLS = 4096, MANY = 512, MOST_RUNS = 200, COPIES = 8 };
 
 struct bench {
     struct compute compute;
+    struct activations activations;
+    unsigned char *packed; /* as `stored`, where the kernels want panels */
+    size_t packed_bytes;   /* of one matrix; 0: they do not */
     unsigned char *stored; /* COPIES matrices of the type, so that one row reads from memory */
     float *x, *y;
     double seconds;
@@ -67,8 +70,22 @@ static void multiply(struct bench *b)
                        .rows = ROWS,
                        .cols = COLS,
                        .row_bytes = bytes / ROWS,
-                       .data = b->stored + b->copy * bytes};
-    matmul(&b->compute, &w, NULL, b->x, COLS, b->n_rows, b->y, ROWS);
+                       .data = b->stored + b->copy * bytes,
+                       .packed = b->packed ? b->packed + b->copy * b->packed_bytes : NULL};
+    activations_set(&b->activations, b->x, COLS, b->n_rows, COLS);
+    matmul(&b->compute, &w, NULL, &b->activations, b->y, ROWS);
+}
+
+static void pack_all(struct bench *b)
+{
+    size_t bytes = matrix_bytes(b);
+    struct matrix w = {.type = b->type, .rows = ROWS, .cols = COLS, .row_bytes = bytes / ROWS};
+    b->packed_bytes = matmul_packed_bytes(&b->compute, &w);
+    b->packed = b->packed_bytes ? mem_map(COPIES * b->packed_bytes) : NULL;
+    for (size_t i = 0; i < COPIES && b->packed; i++) {
+        w.data = b->stored + i * bytes;
+        matmul_pack(&b->compute, &w, b->packed + i * b->packed_bytes);
+    }
 }
 
 /* One line: what the type takes. */
@@ -80,6 +97,7 @@ static void bench_type(struct bench *b, enum tensor_type type)
     double decode_time = measure(b, decode);
     printf("%-7s %-5s %8.2f", b->compute.kernels->name, tensor_type_info(type)->name,
            64e-9 * COLS / decode_time);
+    pack_all(b);
     static const size_t rows[] = {1, 4, 16, MANY};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         b->n_rows = rows[i];
@@ -88,6 +106,7 @@ static void bench_type(struct bench *b, enum tensor_type type)
         fflush(stdout);
     }
     putchar('\n');
+    mem_unmap(b->packed, COPIES * b->packed_bytes);
 }
 
 /* Numbers of ordinary size in every type: bytes 0x20 to 0x3F are scales from 0.01 to 1.9. */
@@ -103,13 +122,15 @@ static void fill_stored(unsigned char *stored, size_t size)
 static int bench_table(struct bench *b, const char *isa, size_t threads, const char *type)
 {
     struct error err = {0};
-    if (compute_create(isa, threads, COLS, &b->compute, &err)) {
+    if (compute_create(isa, threads, COLS, &b->compute, &err) ||
+        activations_create(MANY, COLS, &b->activations, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
     for (int t = 0; t < TYPE_COUNT; t++)
         if (!type || !strcmp(type, tensor_type_info((enum tensor_type)t)->name))
             bench_type(b, (enum tensor_type)t);
+    activations_free(&b->activations);
     compute_free(&b->compute);
     return 0;
 }

@@ -15,7 +15,7 @@ sources='tests/kernels_test.c'
 for name in cpu error memory thread_pool; do
     sources="$sources src/base/$name.c"
 done
-for name in kernels matmul neon scalar scalar_blocks tensor_type; do
+for name in kernels matmul neon quant scalar scalar_blocks tensor_type; do
     sources="$sources src/kernels/$name.c"
 done
 # shellcheck disable=SC2086 # a list

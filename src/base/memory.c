@@ -104,6 +104,15 @@ void mem_unmap(void *block, size_t size)
         munmap(block, size ? size : 1);
 }
 
+void mem_drop_mapped(const void *data, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + size) / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void *mem_copy(const void *data, size_t size)
 {
     size_t total;

@@ -27,6 +27,9 @@ void *mem_aligned(size_t alignment, size_t count, size_t size);
  * touched. Aligned to a page. NULL when refused. Free with mem_unmap and the same size. */
 void *mem_map(size_t size);
 void mem_unmap(void *block, size_t size);
+/* Whole pages of a file's mapping inside [data, data + size) need not stay resident; reading them
+ * again brings them back. */
+void mem_drop_mapped(const void *data, size_t size);
 char *mem_copy_string(const char *text);       /* NULL when out of memory */
 void *mem_copy(const void *data, size_t size); /* with one NUL byte behind it */
 void mem_free(void *block);

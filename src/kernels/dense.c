@@ -11,7 +11,7 @@ const struct dense_kernels *dense_select(const char *name)
     bool any = !name || !*name;
 #if defined(__x86_64__) && !defined(TANDEM_DENSE_DOUBLE)
     const struct cpu_features *cpu = cpu_features();
-    if (cpu->avx512 && (any || !strcmp(name, "avx512")))
+    if (cpu->avx512 && (any || !strcmp(name, "avx512") || !strcmp(name, "amx")))
         return &dense_avx512;
     if (cpu->avx2 && (any || !strcmp(name, "avx2")))
         return &dense_avx2;

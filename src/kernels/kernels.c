@@ -1,5 +1,6 @@
 #include "kernels/kernels.h"
 #include "base/cpu.h"
+#include "kernels/quant.h"
 #include "kernels/tables.h"
 
 #include <pthread.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TABLES = 3 };
+enum { MAX_TABLES = 4 };
 
 /* What this CPU can run, best first, ending in NULL. */
 static const struct kernels *tables[MAX_TABLES + 1];
@@ -28,9 +29,17 @@ static void offer(const struct kernels *table, bool runs_here)
     snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", table->name);
 }
 
+#if defined(__x86_64__)
+/* AVX-512 by another name: what differs are the quantized products (quant.h). */
+static struct kernels kernels_amx;
+#endif
+
 static void find_tables(void)
 {
 #if defined(__x86_64__)
+    kernels_amx = kernels_avx512;
+    kernels_amx.name = "amx";
+    offer(&kernels_amx, quant_amx_permitted());
     offer(&kernels_avx512, cpu_features()->avx512);
     offer(&kernels_avx2, cpu_features()->avx2);
 #elif defined(__aarch64__)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 struct kernels {
-    const char *name; /* "scalar", "avx2", "avx512", "neon" */
+    const char *name; /* "scalar", "avx2", "avx512", "amx", "neon" */
 
     /* dst[0..n) = the n elements stored at src; n is a whole number of blocks. */
     void (*dequantize[TYPE_COUNT])(const void *src, float *dst, size_t n);
@@ -58,8 +58,8 @@ struct kernels {
     float (*max)(const float *x, size_t n);
 };
 
-/* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "neon") or,
- * where that is NULL, the environment's TANDEM_ISA asks for; an error names the ones there are. */
+/* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "amx",
+ * "neon") or, where that is NULL, the environment's TANDEM_ISA asks for; an error names the ones there are. */
 enum status kernels_select(const char *name, const struct kernels **kernels, struct error *err);
 /* Names of the tables that this CPU can run, best first; NULL-terminated. */
 const char *const *kernels_available(void);

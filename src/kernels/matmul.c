@@ -2,6 +2,7 @@
 #include "base/memory.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 /* One row of activations is multiplied as the weights are decoded. For more, weights are decoded
@@ -25,7 +26,10 @@ enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
         status = thread_pool_create(n_threads, &compute->pool, err);
     if (status)
         return status;
+    compute->quant = quant_select(compute->kernels->name);
     compute->scratch_floats = (HIGH_TILE + PANEL) * tile_stride(max_cols);
+    if (compute->scratch_floats < QUANT_SCRATCH / sizeof(float))
+        compute->scratch_floats = QUANT_SCRATCH / sizeof(float);
     compute->scratch =
         mem_aligned(64, thread_pool_size(compute->pool), compute->scratch_floats * sizeof(float));
     if (!compute->scratch) {
@@ -46,6 +50,7 @@ struct job {
     const struct compute *compute;
     const struct matrix *w;
     const float *bias, *x;
+    struct activations *a;
     float *y;
     size_t x_stride, y_stride, n_rows;
     bool adds; /* to what y holds */
@@ -130,9 +135,8 @@ static void multiply_many(const struct job *job, float *tile, size_t begin, size
     }
 }
 
-static void matmul_work(void *context, size_t thread, size_t n_threads)
+static void multiply_f32(const struct job *job, size_t thread, size_t n_threads)
 {
-    const struct job *job = context;
     size_t begin, end;
     thread_share(job->w->rows, GRAIN, thread, n_threads, &begin, &end);
     float *scratch = job->compute->scratch + thread * job->compute->scratch_floats;
@@ -146,30 +150,108 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
         multiply_many(job, scratch, begin, end);
 }
 
-void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
-            const float *x, size_t x_stride, size_t n_rows, float *y, size_t y_stride)
+/* The first product with these activations has them quantized, by all threads. */
+static void quantize_activations(const struct job *job, size_t thread, size_t n_threads)
 {
-    struct job job = {.compute = compute,
-                      .w = w,
-                      .bias = bias,
-                      .x = x,
-                      .y = y,
-                      .x_stride = x_stride,
-                      .y_stride = y_stride,
-                      .n_rows = n_rows};
-    thread_pool_run(compute->pool, matmul_work, &job);
+    size_t begin, end;
+    thread_share(job->n_rows, 1, thread, n_threads, &begin, &end);
+    job->compute->quant->quantize(job->a, begin, end);
+    thread_pool_barrier(job->compute->pool);
 }
 
-void matmul_add(const struct compute *compute, const struct matrix *w, const float *x,
-                size_t x_stride, size_t n_rows, float *y, size_t y_stride)
+static void multiply_quantized(const struct job *job, size_t thread, size_t n_threads)
 {
-    struct job job = {.compute = compute,
-                      .w = w,
-                      .x = x,
-                      .y = y,
-                      .x_stride = x_stride,
-                      .y_stride = y_stride,
-                      .n_rows = n_rows,
-                      .adds = true};
-    thread_pool_run(compute->pool, matmul_work, &job);
+    const struct matrix *w = job->w;
+    struct quant_job part = {.type = w->type,
+                             .data = w->packed ? w->packed : w->data,
+                             .row_bytes = w->row_bytes,
+                             .a = job->a,
+                             .y = job->y,
+                             .y_stride = job->y_stride,
+                             .scratch =
+                                 job->compute->scratch + thread * job->compute->scratch_floats};
+    thread_share(w->rows, PANEL_OUTPUTS, thread, n_threads, &part.begin, &part.end);
+    if (!job->adds)
+        start_outputs(job, part.begin, part.end);
+    if (!job->a->quantized)
+        quantize_activations(job, thread, n_threads);
+    if (w->packed)
+        job->compute->quant->panels(&part);
+    else
+        job->compute->quant->rows(&part);
+}
+
+static void matmul_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct job *job = context;
+    if (quant_supports(job->w->type))
+        multiply_quantized(job, thread, n_threads);
+    else
+        multiply_f32(job, thread, n_threads);
+}
+
+static void run_job(const struct job *job)
+{
+    thread_pool_run(job->compute->pool, matmul_work, (void *)(uintptr_t)job);
+    job->a->quantized = job->a->quantized || quant_supports(job->w->type);
+}
+
+void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
+            struct activations *x, float *y, size_t y_stride)
+{
+    run_job(&(struct job){.compute = compute,
+                          .w = w,
+                          .bias = bias,
+                          .x = x->x,
+                          .a = x,
+                          .y = y,
+                          .x_stride = x->x_stride,
+                          .y_stride = y_stride,
+                          .n_rows = x->n_rows});
+}
+
+void matmul_add(const struct compute *compute, const struct matrix *w, struct activations *x,
+                float *y, size_t y_stride)
+{
+    run_job(&(struct job){.compute = compute,
+                          .w = w,
+                          .x = x->x,
+                          .a = x,
+                          .y = y,
+                          .x_stride = x->x_stride,
+                          .y_stride = y_stride,
+                          .n_rows = x->n_rows,
+                          .adds = true});
+}
+
+/* --- Packing --- */
+
+size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w)
+{
+    size_t bytes;
+    if (!compute->quant->panels || !quant_supports(w->type) ||
+        !quant_packed_bytes(w->type, w->rows, w->cols, &bytes))
+        return 0;
+    return bytes;
+}
+
+struct packing {
+    const struct matrix *w;
+    void *memory;
+};
+
+static void pack_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct packing *p = context;
+    const struct matrix *w = p->w;
+    size_t begin, end;
+    thread_share((w->rows + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS, 1, thread, n_threads, &begin, &end);
+    quant_pack(w->type, w->data, w->row_bytes, w->rows, w->cols, begin, end, p->memory);
+}
+
+void matmul_pack(const struct compute *compute, struct matrix *w, void *memory)
+{
+    struct packing p = {.w = w, .memory = memory};
+    thread_pool_run(compute->pool, pack_work, &p);
+    w->packed = memory;
 }

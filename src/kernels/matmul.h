@@ -1,13 +1,15 @@
 /* Threaded products of activations with a stored weight matrix.
  *
- * Every output is bias + the sum over chunks of MATMUL_CHUNK columns, in order, of the chunk's
- * own sum, which the kernels' gemm_f32 defines. Neither rows nor threads enter into it. */
+ * With weights that quant_supports(), an output is what quant.h defines, starting from the bias.
+ * With others it is bias + the sum over chunks of MATMUL_CHUNK columns, in order, of the chunk's
+ * own sum, which the kernels' gemm_f32 defines. Neither rows nor threads enter into either. */
 #ifndef TANDEM_KERNELS_MATMUL_H
 #define TANDEM_KERNELS_MATMUL_H
 
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "kernels/quant.h"
 
 enum { MATMUL_CHUNK = 1024 }; /* columns; a multiple of every type's block length */
 
@@ -15,13 +17,15 @@ enum { MATMUL_CHUNK = 1024 }; /* columns; a multiple of every type's block lengt
 struct matrix {
     enum tensor_type type;
     size_t rows, cols;
-    size_t row_bytes; /* distance of rows */
-    const void *data; /* may be unaligned; not owned */
+    size_t row_bytes;   /* distance of rows */
+    const void *data;   /* may be unaligned; not owned */
+    const void *packed; /* the same in panels (quant.h), or NULL; not owned */
 };
 
 /* Whoever multiplies: the kernels, the threads, and each thread's scratch. */
 struct compute {
     const struct kernels *kernels;
+    const struct quant_kernels *quant;
     struct thread_pool *pool;
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
     size_t scratch_floats; /* per thread */
@@ -31,13 +35,19 @@ enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
                            struct compute *compute, struct error *err);
 void compute_free(struct compute *compute);
 
-/* y[r, o] = bias[o] + sum_k x[r, k] * w[o, k]; bias may be NULL.
- * x: n_rows rows of w->cols floats, x_stride floats apart; y likewise, w->rows each.
+/* Bytes that the matrix takes in panels; 0 where these kernels want it as it is. */
+size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w);
+/* Packs it into `memory` (matmul_packed_bytes, aligned to 64, owned by the caller), for as long as
+ * w->packed is used; all threads take part. */
+void matmul_pack(const struct compute *compute, struct matrix *w, void *memory);
+
+/* y[r, o] = bias[o] + sum_k x[r, k] * w[o, k]; bias may be NULL. x: the rows that were set, of
+ * w->cols columns. y: rows y_stride floats apart, w->rows each.
  * All threads take part; the same bits for any number of threads and of rows. */
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
-            const float *x, size_t x_stride, size_t n_rows, float *y, size_t y_stride);
+            struct activations *x, float *y, size_t y_stride);
 /* The same, added to what y holds: y[r, o] += sum_k x[r, k] * w[o, k]. */
-void matmul_add(const struct compute *compute, const struct matrix *w, const float *x,
-                size_t x_stride, size_t n_rows, float *y, size_t y_stride);
+void matmul_add(const struct compute *compute, const struct matrix *w, struct activations *x,
+                float *y, size_t y_stride);
 
 #endif

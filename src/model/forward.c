@@ -162,23 +162,30 @@ static void normalise(struct pass *p, const float *weight)
     run(p, norm_work);
 }
 
-/* y += B (A x), for n rows. */
-static void adapt(const struct model *model, const struct low_rank *l, const float *x, size_t n,
+/* y += B (A x), for the rows that were set. A and B are floats: nothing of `low` is quantized. */
+static void adapt(const struct model *model, const struct low_rank *l, struct activations *x,
                   float *y)
 {
-    float *low = model->scratch.low;
+    struct activations low = {0};
     if (!l->b.rows)
         return;
     if (!l->shares_a)
-        matmul(&model->compute, &l->a, NULL, x, l->a.cols, n, low, l->a.rows);
-    matmul_add(&model->compute, &l->b, low, l->b.cols, n, y, l->b.rows);
+        matmul(&model->compute, &l->a, NULL, x, model->scratch.low, l->a.rows);
+    activations_set(&low, model->scratch.low, l->b.cols, x->n_rows, l->b.cols);
+    matmul_add(&model->compute, &l->b, &low, y, l->b.rows);
+}
+
+/* What the next matrices multiply: [n, cols]. */
+static void set_input(const struct pass *p, const float *x, size_t cols)
+{
+    activations_set(&p->model->activations, x, cols, p->n, cols);
 }
 
 static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
-                     const struct low_rank *adapter, const float *x, float *y)
+                     const struct low_rank *adapter, float *y)
 {
-    matmul(&p->model->compute, w, bias, x, w->cols, p->n, y, w->rows);
-    adapt(p->model, adapter, x, p->n, y);
+    matmul(&p->model->compute, w, bias, &p->model->activations, y, w->rows);
+    adapt(p->model, adapter, &p->model->activations, y);
 }
 
 static void attention_block(struct pass *p, const struct layer_weights *w,
@@ -186,12 +193,14 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->attention_norm);
-    multiply(p, &w->q, w->q_bias, &a->q, s->h, s->q);
-    multiply(p, &w->k, w->k_bias, &a->k, s->h, s->k);
-    multiply(p, &w->v, w->v_bias, &a->v, s->h, s->v);
+    set_input(p, s->h, w->q.cols);
+    multiply(p, &w->q, w->q_bias, &a->q, s->q);
+    multiply(p, &w->k, w->k_bias, &a->k, s->k);
+    multiply(p, &w->v, w->v_bias, &a->v, s->v);
     run(p, store_work);
     model_attend(p->model, p->cache, p->rows, p->n, p->layer);
-    multiply(p, &w->o, NULL, &a->o, s->attended, s->h);
+    set_input(p, s->attended, w->o.cols);
+    multiply(p, &w->o, NULL, &a->o, s->h);
     run(p, add_work);
 }
 
@@ -199,10 +208,12 @@ static void ffn_block(struct pass *p, const struct layer_weights *w, const struc
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->ffn_norm);
-    multiply(p, &w->gate, NULL, &a->gate, s->h, s->gate);
-    multiply(p, &w->up, NULL, &a->up, s->h, s->up);
+    set_input(p, s->h, w->gate.cols);
+    multiply(p, &w->gate, NULL, &a->gate, s->gate);
+    multiply(p, &w->up, NULL, &a->up, s->up);
     run(p, swiglu_work);
-    multiply(p, &w->down, NULL, &a->down, s->gate, s->h);
+    set_input(p, s->gate, w->down.cols);
+    multiply(p, &w->down, NULL, &a->down, s->h);
     run(p, add_work);
 }
 
@@ -230,9 +241,9 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
                                          (float)m->shape->rms_norm_eps);
     if (!wanted)
         return STATUS_OK;
-    matmul(&m->compute, &m->weights.head, NULL, m->scratch.h, dim, wanted, logits,
-           m->shape->vocab_size);
-    adapt(m, &m->adapters.head, m->scratch.h, wanted, logits);
+    activations_set(&m->activations, m->scratch.h, dim, wanted, dim);
+    matmul(&m->compute, &m->weights.head, NULL, &m->activations, logits, m->shape->vocab_size);
+    adapt(m, &m->adapters.head, &m->activations, logits);
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }
 

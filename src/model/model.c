@@ -119,6 +119,12 @@ static enum status set_up(struct model *model, const char *path,
     status = weights_bind(model->checkpoint, model->compute.kernels, &model->weights, err);
     if (status)
         return status;
+    status = weights_pack(&model->weights, model->shape->n_layers, &model->compute, err);
+    if (!status)
+        status = activations_create(model->max_rows, widest_matrix(model->shape, 0),
+                                    &model->activations, err);
+    if (status)
+        return status;
     for (int is_long = 0; is_long < 2; is_long++)
         rope_frequencies(&model->shape->rope, is_long, model->inv_freq[is_long],
                          &model->rope_scale[is_long]);
@@ -146,6 +152,7 @@ void model_close(struct model *model)
     if (!model)
         return;
     mem_unmap(model->scratch.memory, model->scratch.bytes);
+    activations_free(&model->activations);
     weights_free(&model->weights);
     adapters_free(&model->adapters);
     mem_free(model->name);
@@ -245,6 +252,6 @@ size_t model_parameters(const struct model *model)
 
 size_t model_scratch_bytes(const struct model *model)
 {
-    return model->scratch.bytes +
+    return model->scratch.bytes + model->activations.bytes +
            thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
 }

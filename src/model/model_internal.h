@@ -29,6 +29,7 @@ struct model {
     struct adapters adapters;
     struct compute compute;
     struct scratch scratch;
+    struct activations activations; /* what the next matrices multiply */
     size_t max_rows;
     double inv_freq[2][MAX_ROTARY_PAIRS]; /* [is_long] */
     double rope_scale[2];

@@ -178,8 +178,56 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
     return b.status;
 }
 
+/* --- Packing --- */
+
+enum { MATRICES_OF_LAYER = 7 };
+
+static struct matrix *layer_matrix_at(struct layer_weights *w, size_t i)
+{
+    struct matrix *all[MATRICES_OF_LAYER] = {&w->q,    &w->k,  &w->v,   &w->o,
+                                             &w->gate, &w->up, &w->down};
+    return all[i];
+}
+
+/* Packs into `at` and returns the place behind it. */
+static char *pack(struct matrix *m, const struct compute *compute, char *at)
+{
+    size_t bytes = matmul_packed_bytes(compute, m);
+    if (!bytes)
+        return at;
+    matmul_pack(compute, m, at);
+    mem_drop_mapped(m->data, m->rows * m->row_bytes);
+    return at + bytes;
+}
+
+enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
+                         struct error *err)
+{
+    size_t total = matmul_packed_bytes(compute, &weights->head), n = n_layers * MATRICES_OF_LAYER;
+    bool fits = true;
+    for (size_t i = 0; i < n; i++)
+        fits = fits &&
+               size_add(total,
+                        matmul_packed_bytes(compute,
+                                            layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER],
+                                                            i % MATRICES_OF_LAYER)),
+                        &total);
+    if (!total)
+        return STATUS_OK;
+    if (!fits || !(weights->packed = mem_map(total)))
+        return error_memory(err, "the packed weights");
+    weights->packed_bytes = total;
+    char *at = weights->packed;
+    for (size_t i = 0; i < n; i++)
+        at = pack(layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER),
+                  compute, at);
+    pack(&weights->head, compute, at);
+    return STATUS_OK;
+}
+
 void weights_free(struct weights *weights)
 {
+    mem_unmap(weights->packed, weights->packed_bytes);
     arena_free(&weights->arena);
     *weights = (struct weights){0};
 }

@@ -1,5 +1,6 @@
 /* The weights of a model, bound once: every name, type and shape checked against the
  * configuration. Matrices stay in the checkpoint's mapping; norms and biases are copied as F32.
+ * For computing, quantized matrices may be packed as well.
  * Phi-3's fused tensors become views, so that the forward pass knows one form only. */
 #ifndef TANDEM_MODEL_WEIGHTS_H
 #define TANDEM_MODEL_WEIGHTS_H
@@ -24,13 +25,19 @@ struct weights {
     const float *final_norm;       /* [dim] */
     struct layer_weights *layers;  /* [n_layers] */
     size_t n_parameters;
-    struct arena arena; /* owns everything but the mapping */
+    struct arena arena; /* owns everything but the mapping and what is packed */
+    void *packed;       /* quantized matrices in the kernels' layout */
+    size_t packed_bytes;
 };
 
 /* `kernels` converts norms and biases. The checkpoint must outlive the weights. The error names
  * the tensor, what was expected and what was found. */
 enum status weights_bind(const struct checkpoint *checkpoint, const struct kernels *kernels,
                          struct weights *weights, struct error *err);
+/* Copies quantized matrices into the layout that the kernels want, if they want one, and lets go of
+ * their pages in the mapping. The embedding stays as it is, for looking up rows. */
+enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
+                         struct error *err);
 void weights_free(struct weights *weights);
 
 #endif

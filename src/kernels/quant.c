@@ -1,0 +1,200 @@
+#include "kernels/quant.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "kernels/quant_plain.h"
+#include "kernels/quant_tables.h"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* --- Selection --- */
+
+static const struct quant_kernels quant_scalar = {.quantize = quantize_rows, .rows = multiply_rows};
+
+const struct quant_kernels *quant_select(const char *isa)
+{
+#if defined(__x86_64__)
+    if (!strcmp(isa, "amx"))
+        return &quant_amx;
+    if (!strcmp(isa, "avx512"))
+        return cpu_features()->avx512_vnni ? &quant_vnni : &quant_avx2;
+    if (!strcmp(isa, "avx2"))
+        return &quant_avx2;
+#endif
+    (void)isa;
+    return &quant_scalar;
+}
+
+#if defined(__x86_64__)
+static bool amx_permitted;
+
+static void ask_for_amx(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    amx_permitted = cpu_features()->amx_int8 && cpu_features()->avx512_vnni &&
+                    !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA);
+}
+
+bool quant_amx_permitted(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_for_amx);
+    return amx_permitted;
+}
+#else
+bool quant_amx_permitted(void)
+{
+    return false;
+}
+#endif
+
+bool quant_supports(enum tensor_type type)
+{
+    return panel_formats[type].code_bytes != 0;
+}
+
+/* --- Activations --- */
+
+enum status activations_create(size_t max_rows, size_t max_cols, struct activations *a,
+                               struct error *err)
+{
+    *a = (struct activations){.max_rows = max_rows, .max_cols = max_cols};
+    size_t blocks, of_row = max_cols / QUANT_BLOCK + 1;
+    /* Whole tiles, and one more: the last may be read as if it were full. */
+    bool fits =
+        max_rows < SIZE_MAX / 2 &&
+        size_multiply((max_rows + 2 * TILE_ROWS) / TILE_ROWS * TILE_ROWS, of_row, &blocks) &&
+        size_multiply(blocks, QUANT_BLOCK + 4 * sizeof(float), &a->bytes);
+    if (!fits || !(a->memory = mem_map(a->bytes)))
+        return error_memory(err, "quantized activations");
+    a->codes = a->memory;
+    a->scale = (float *)(a->codes + blocks * QUANT_BLOCK);
+    a->scaled_sum = a->scale + blocks;
+    a->minus_sum = (int32_t *)(a->scaled_sum + blocks);
+    a->minus_half = a->minus_sum + blocks;
+    return STATUS_OK;
+}
+
+void activations_free(struct activations *a)
+{
+    mem_unmap(a->memory, a->bytes);
+    *a = (struct activations){0};
+}
+
+void activations_set(struct activations *a, const float *x, size_t stride, size_t n_rows,
+                     size_t cols)
+{
+    a->x = x;
+    a->x_stride = stride;
+    a->n_rows = n_rows;
+    a->cols = cols;
+    a->n_blocks = cols / QUANT_BLOCK;
+    a->tile_rows = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
+    a->quantized = false;
+}
+
+/* --- Packing --- */
+
+bool quant_packed_bytes(enum tensor_type type, size_t rows, size_t cols, size_t *bytes)
+{
+    size_t panels = rows / PANEL_OUTPUTS + (rows % PANEL_OUTPUTS != 0);
+    return cols < SIZE_MAX / 1024 &&
+           size_multiply(panels, panel_bytes(&panel_formats[type], cols / QUANT_BLOCK), bytes);
+}
+
+/* Codes of a block of output `lane` to their places among those of 16. */
+QUANT_INLINE void pack_codes(enum quant_codes kind, const uint8_t codes[32], size_t lane,
+                             uint8_t *out)
+{
+    uint8_t *at = out + lane * 4;
+    if (kind == CODES_8_BITS) {
+        for (size_t i = 0; i < 32; i++)
+            at[i / 4 * 64 + i % 4] = codes[i] ^ 0x80;
+        return;
+    }
+    for (size_t i = 0; i < 16; i++)
+        at[i / 4 * 64 + i % 4] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
+    for (size_t i = 0; i < 32 && kind == CODES_5_BITS; i++) {
+        size_t bit = lane * 4 + i % 4;
+        out[256 + i / 4 * 8 + bit / 8] |= (uint8_t)((codes[i] >> 4 & 1) << bit % 8);
+    }
+    for (size_t i = 0; i < 32 && kind == CODES_6_BITS; i++)
+        at[256 + i / 16 * 64 + i % 4] |= (uint8_t)((codes[i] >> 4) << i / 4 % 4 * 2);
+}
+
+/* The scales of block b of output `lane`; those of a superblock come with its first block. */
+QUANT_INLINE void pack_scales(enum tensor_type type, const uint8_t *row, size_t b, size_t lane,
+                              uint8_t *scales)
+{
+    const struct panel_format *f = &panel_formats[type];
+    const uint8_t *p = row + b / f->group_blocks * tensor_type_info(type)->block_bytes;
+    uint8_t *out = scales + b / f->group_blocks * f->scale_bytes;
+    uint8_t unpacked[16];
+    if (type == TYPE_Q6_K) {
+        memcpy(out + 2 * lane, p + Q6_K_D, 2);
+        out[32 + b % 8 * 32 + lane] = p[Q6_K_SCALES + b % 8 * 2];
+        out[48 + b % 8 * 32 + lane] = p[Q6_K_SCALES + b % 8 * 2 + 1];
+        return;
+    }
+    memcpy(out + 2 * lane, p, 2);
+    if (f->has_min)
+        memcpy(out + 32 + 2 * lane, p + 2, 2);
+    if (f->group_blocks == 1)
+        return;
+    unpack_scales_min(p + Q4_K_SCALES, unpacked);
+    out[64 + b % 8 * 32 + lane] = unpacked[b % 8];
+    out[80 + b % 8 * 32 + lane] = unpacked[8 + b % 8];
+}
+
+QUANT_INLINE void pack_panel(enum tensor_type type, const uint8_t *data, size_t row_bytes,
+                             size_t outputs, size_t n_blocks, uint8_t *panel)
+{
+    const struct panel_format *f = &panel_formats[type];
+    uint8_t *scales = panel + panel_scales_at(f, n_blocks);
+    memset(panel, 0, panel_bytes(f, n_blocks));
+    for (size_t b = 0; b < n_blocks; b++) {
+        for (size_t lane = 0; lane < outputs; lane++) {
+            uint8_t codes[QUANT_BLOCK];
+            block_codes(type, data + lane * row_bytes, b, codes);
+            pack_codes(f->codes, codes, lane, panel + b * f->code_bytes);
+            pack_scales(type, data + lane * row_bytes, b, lane, scales);
+        }
+    }
+}
+
+static void pack_one(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t outputs,
+                     size_t n_blocks, uint8_t *panel)
+{
+    switch (type) {
+    case TYPE_Q4_0:
+        return pack_panel(TYPE_Q4_0, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q4_1:
+        return pack_panel(TYPE_Q4_1, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q5_0:
+        return pack_panel(TYPE_Q5_0, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q5_1:
+        return pack_panel(TYPE_Q5_1, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q8_0:
+        return pack_panel(TYPE_Q8_0, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q4_K:
+        return pack_panel(TYPE_Q4_K, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q5_K:
+        return pack_panel(TYPE_Q5_K, data, row_bytes, outputs, n_blocks, panel);
+    case TYPE_Q6_K:
+        return pack_panel(TYPE_Q6_K, data, row_bytes, outputs, n_blocks, panel);
+    default:
+        return;
+    }
+}
+
+void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t rows,
+                size_t cols, size_t begin, size_t end, uint8_t *packed)
+{
+    size_t n_blocks = cols / QUANT_BLOCK, bytes = panel_bytes(&panel_formats[type], n_blocks);
+    for (size_t p = begin; p < end; p++) {
+        size_t first = p * PANEL_OUTPUTS, left = rows - first;
+        pack_one(type, data + first * row_bytes, row_bytes,
+                 left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS, n_blocks, packed + p * bytes);
+    }
+}

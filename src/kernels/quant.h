@@ -1,0 +1,94 @@
+/* Products of quantized weights with quantized activations: integers inside a block, so that every
+ * way of computing one gives the same bits.
+ *
+ * Activations become int8 in blocks of 32 with a float scale dx (largest magnitude / 127, rounding
+ * to nearest even). With codes q of the weights (signed: what the format calls q - 8 is the code),
+ * block scales dw and minima mw as exact floats, an output is
+ *
+ *     y = start;  for each block of 32, in order of k:
+ *         y = fma((float)sum(q * x), dw * dx, y)            twice in Q6_K: once per 16 elements
+ *         y = fma(mw, dx * (float)sum(x), y)                formats with minima only
+ *
+ * The sums are exact integers and the floats have one order, so scalar code, VNNI and AMX agree
+ * bit for bit, alone or in batches.
+ *
+ * Weights may be packed into panels of 16 outputs (quant_layout.h), the layout of the vector
+ * kernels; otherwise they are used as the file stores them.
+ */
+#ifndef TANDEM_KERNELS_QUANT_H
+#define TANDEM_KERNELS_QUANT_H
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "kernels/tensor_type.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { QUANT_BLOCK = 32, PANEL_OUTPUTS = 16, TILE_ROWS = 16 };
+
+/* Rows of activations, prepared once for all matrices that they meet. Blocks of a tile of rows lie
+ * together: block b of row r of tile t is number (t * n_blocks + b) * tile_rows + r. */
+struct activations {
+    const float *x; /* what was set; not owned */
+    size_t x_stride, n_rows, cols;
+    bool quantized;   /* the arrays below hold x */
+    size_t n_blocks;  /* of a row */
+    size_t tile_rows; /* TILE_ROWS, or n_rows where there are fewer */
+    size_t max_rows, max_cols;
+    void *memory;
+    size_t bytes;
+    int8_t *codes;                   /* 32 per block */
+    float *scale;                    /* dx */
+    float *scaled_sum;               /* dx * sum(x) */
+    int32_t *minus_sum, *minus_half; /* -sum(x) of the block; of its first 16 */
+};
+/* Memory for max_rows rows of max_cols columns. */
+enum status activations_create(size_t max_rows, size_t max_cols, struct activations *a,
+                               struct error *err);
+void activations_free(struct activations *a);
+/* The next products are with these rows, `stride` floats apart, which must stay as they are until
+ * the last of them. Costs nothing: the first quantized matrix has them quantized. */
+void activations_set(struct activations *a, const float *x, size_t stride, size_t n_rows,
+                     size_t cols);
+
+static inline size_t activations_block(const struct activations *a, size_t row, size_t block)
+{
+    return (row / a->tile_rows * a->n_blocks + block) * a->tile_rows + row % a->tile_rows;
+}
+
+/* One thread's part of a product: outputs [begin, end) are added to y[r * y_stride + o]. */
+struct quant_job {
+    enum tensor_type type;
+    const uint8_t *data; /* of output 0: rows row_bytes apart, or panels */
+    size_t row_bytes;
+    const struct activations *a;
+    float *y;
+    size_t y_stride, begin, end;
+    void *scratch; /* QUANT_SCRATCH bytes, aligned to 64 */
+};
+enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are decoded at a time */
+
+struct quant_kernels {
+    /* Rows [begin, end) of what was set. */
+    void (*quantize)(struct activations *a, size_t begin, size_t end);
+    /* Weights as in the file. */
+    void (*rows)(const struct quant_job *job);
+    /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
+    void (*panels)(const struct quant_job *job);
+};
+/* The kernels that go with the table of that name on this CPU. */
+const struct quant_kernels *quant_select(const char *isa);
+/* Whether this system lets the process use AMX; asks it, the first time. */
+bool quant_amx_permitted(void);
+
+/* Whether products with weights of the type are computed as above. */
+bool quant_supports(enum tensor_type type);
+/* Bytes of a packed matrix; false where it is too large. */
+bool quant_packed_bytes(enum tensor_type type, size_t rows, size_t cols, size_t *bytes);
+/* Packs panels [begin, end) of a matrix of `rows` rows. Missing rows of the last one are zeros. */
+void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t rows,
+                size_t cols, size_t begin, size_t end, uint8_t *packed);
+
+#endif

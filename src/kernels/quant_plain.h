@@ -1,0 +1,141 @@
+/* The body of the plain kernels: C that each instruction set compiles with its own flags. The
+ * file that includes it defines QUANT_TABLE and may define QUANT_PANELS. */
+#include "kernels/quant_block.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- Activations --- */
+
+/* Below this, a block counts as zeros: its reciprocal would overflow. */
+#define SMALLEST_SCALE 1e-30f
+
+/* The largest magnitude, or something not finite where the block has one. */
+QUANT_INLINE float largest(const float *x)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < QUANT_BLOCK; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7FFFFFFF;
+        most = bits > most ? bits : most;
+    }
+    return float_of_bits(most);
+}
+
+QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t at)
+{
+    int8_t *codes = a->codes + at * QUANT_BLOCK;
+    float most = largest(x), inverse = most >= SMALLEST_SCALE ? 127 / most : 0;
+    int32_t sums[2] = {0, 0};
+    if (!(most < INFINITY)) { /* shows up in the results */
+        memset(codes, 0, QUANT_BLOCK);
+        inverse = 0;
+        most = NAN;
+    } else {
+        for (int i = 0; i < QUANT_BLOCK; i++) /* 1.5 * 2^23: the sum is rounded to an integer */
+            codes[i] = (int8_t)(int32_t)(x[i] * inverse + 12582912.f - 12582912.f);
+    }
+    for (int i = 0; i < 16; i++) {
+        sums[0] += codes[i];
+        sums[1] += codes[i + 16];
+    }
+    float scale = inverse > 0 || isnan(most) ? most / 127 : 0;
+    a->scale[at] = scale;
+    a->scaled_sum[at] = scale * (float)(sums[0] + sums[1]);
+    a->minus_sum[at] = -(sums[0] + sums[1]);
+    a->minus_half[at] = -sums[0];
+}
+
+static void quantize_rows(struct activations *a, size_t begin, size_t end)
+{
+    for (size_t r = begin; r < end; r++)
+        for (size_t b = 0; b < a->n_blocks; b++)
+            quantize_block(a, a->x + r * a->x_stride + b * QUANT_BLOCK, activations_block(a, r, b));
+}
+
+/* --- Weights as in the file --- */
+
+struct decoded {
+    int8_t codes[QUANT_CHUNK][QUANT_BLOCK]; /* signed */
+    struct block_scales scales[QUANT_CHUNK];
+};
+_Static_assert(sizeof(struct decoded) <= QUANT_SCRATCH, "scratch holds a chunk");
+
+QUANT_INLINE void decode_chunk(enum tensor_type type, const uint8_t *row, size_t first, size_t n,
+                               struct decoded *out)
+{
+    int offset = panel_formats[type].offset_shift ? 1 << panel_formats[type].offset_shift : 0;
+    for (size_t b = 0; b < n; b++) {
+        uint8_t codes[QUANT_BLOCK];
+        block_codes(type, row, first + b, codes);
+        for (int i = 0; i < QUANT_BLOCK; i++)
+            out->codes[b][i] = (int8_t)(codes[i] - offset);
+        out->scales[b] = block_scales(type, row, first + b);
+    }
+}
+
+QUANT_INLINE int32_t dot(const int8_t *a, const int8_t *b, int n)
+{
+    int32_t sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+QUANT_INLINE float add_block(const struct panel_format *f, const struct activations *a, size_t at,
+                             const int8_t *codes, const struct block_scales *s, float y)
+{
+    const int8_t *x = a->codes + at * QUANT_BLOCK;
+    float scale = a->scale[at];
+    if (f->halves) {
+        y = fmaf((float)dot(codes, x, 16), s->scale[0] * scale, y);
+        return fmaf((float)dot(codes + 16, x + 16, 16), s->scale[1] * scale, y);
+    }
+    y = fmaf((float)dot(codes, x, QUANT_BLOCK), s->scale[0] * scale, y);
+    return f->has_min ? fmaf(s->min, a->scaled_sum[at], y) : y;
+}
+
+QUANT_INLINE void multiply_rows_of(enum tensor_type type, const struct quant_job *job)
+{
+    const struct activations *a = job->a;
+    const struct panel_format *f = &panel_formats[type];
+    struct decoded *d = job->scratch;
+    for (size_t o = job->begin; o < job->end; o++) {
+        for (size_t first = 0, n; first < a->n_blocks; first += n) {
+            n = a->n_blocks - first < QUANT_CHUNK ? a->n_blocks - first : QUANT_CHUNK;
+            decode_chunk(type, job->data + o * job->row_bytes, first, n, d);
+            for (size_t r = 0; r < a->n_rows; r++) {
+                float y = job->y[r * job->y_stride + o];
+                for (size_t b = 0; b < n; b++)
+                    y = add_block(f, a, activations_block(a, r, first + b), d->codes[b],
+                                  &d->scales[b], y);
+                job->y[r * job->y_stride + o] = y;
+            }
+        }
+    }
+}
+
+static void multiply_rows(const struct quant_job *job)
+{
+    switch (job->type) {
+    case TYPE_Q4_0:
+        return multiply_rows_of(TYPE_Q4_0, job);
+    case TYPE_Q4_1:
+        return multiply_rows_of(TYPE_Q4_1, job);
+    case TYPE_Q5_0:
+        return multiply_rows_of(TYPE_Q5_0, job);
+    case TYPE_Q5_1:
+        return multiply_rows_of(TYPE_Q5_1, job);
+    case TYPE_Q8_0:
+        return multiply_rows_of(TYPE_Q8_0, job);
+    case TYPE_Q4_K:
+        return multiply_rows_of(TYPE_Q4_K, job);
+    case TYPE_Q5_K:
+        return multiply_rows_of(TYPE_Q5_K, job);
+    case TYPE_Q6_K:
+        return multiply_rows_of(TYPE_Q6_K, job);
+    default:
+        return;
+    }
+}

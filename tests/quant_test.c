@@ -1,0 +1,271 @@
+/* Products of quantized weights: every table, packed and as in the file, gives the bits of the
+ * plain ones; and they are close to what the values say. */
+#include "base/memory.h"
+#include "kernels/half.h"
+#include "kernels/matmul.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state;
+}
+
+static float uniform(uint32_t *state)
+{
+    return (float)(next_random(state) >> 8) * 0x1p-23f - 1;
+}
+
+/* A bell of width 1, roughly. */
+static float bell(uint32_t *state)
+{
+    return (uniform(state) + uniform(state) + uniform(state)) * 1.0f;
+}
+
+struct product {
+    struct matrix w;
+    uint8_t *stored;
+    void *packed;
+    float *x, *bias;
+    size_t n_rows;
+};
+
+static struct compute start(const char *isa, size_t threads, size_t cols)
+{
+    struct compute c;
+    struct error err = {0};
+    if (compute_create(isa, threads, cols, &c, &err))
+        fail_msg("%s", err.message);
+    return c;
+}
+
+/* Random bytes; in place of f16 fields, numbers around 0.05 of either sign. */
+static void random_blocks(enum tensor_type type, uint32_t seed, uint8_t *out, size_t n_blocks)
+{
+    static const int fields[TYPE_COUNT][2] = {
+        [TYPE_Q4_0] = {0, -1}, [TYPE_Q4_1] = {0, 2}, [TYPE_Q5_0] = {0, -1}, [TYPE_Q5_1] = {0, 2},
+        [TYPE_Q8_0] = {0, -1}, [TYPE_Q4_K] = {0, 2}, [TYPE_Q5_K] = {0, 2},  [TYPE_Q6_K] = {208, -1},
+    };
+    size_t bytes = tensor_type_info(type)->block_bytes;
+    for (size_t b = 0; b < n_blocks; b++, out += bytes) {
+        for (size_t i = 0; i < bytes; i++)
+            out[i] = (uint8_t)(next_random(&seed) >> 24);
+        for (int i = 0; i < 2; i++)
+            if (fields[type][i] >= 0)
+                store_u16(out + fields[type][i], f32_to_f16(0.05f * uniform(&seed)));
+    }
+}
+
+static struct product make(enum tensor_type type, size_t rows, size_t cols, size_t n_rows)
+{
+    struct product p = {.n_rows = n_rows};
+    size_t row_bytes = 0;
+    uint32_t seed = 5;
+    assert_true(tensor_type_bytes(type, cols, &row_bytes));
+    p.stored = mem_array(rows + 1, row_bytes);
+    p.x = mem_array(n_rows * cols, sizeof(float));
+    p.bias = mem_array(rows, sizeof(float));
+    p.w = (struct matrix){
+        .type = type, .rows = rows, .cols = cols, .row_bytes = row_bytes, .data = p.stored + 1};
+    random_blocks(type, 9, p.stored + 1, rows * cols / tensor_type_info(type)->block_length);
+    for (size_t i = 0; i < n_rows * cols; i++)
+        p.x[i] = bell(&seed);
+    for (size_t i = 0; i < rows; i++)
+        p.bias[i] = bell(&seed);
+    return p;
+}
+
+/* Packs with the table's own wish; false where it has none. */
+static bool pack(const struct compute *c, struct product *p)
+{
+    size_t bytes = matmul_packed_bytes(c, &p->w);
+    if (!bytes)
+        return false;
+    p->packed = mem_aligned(64, 1, bytes);
+    assert_non_null(p->packed);
+    matmul_pack(c, &p->w, p->packed);
+    return true;
+}
+
+static void unpack(struct product *p)
+{
+    mem_free(p->packed);
+    p->packed = NULL;
+    p->w.packed = NULL;
+}
+
+static void release(struct product *p)
+{
+    unpack(p);
+    mem_free(p->stored);
+    mem_free(p->x);
+    mem_free(p->bias);
+}
+
+/* All rows, `batch` at a time; the result is the caller's. */
+static float *multiply(const struct compute *c, const struct product *p, size_t batch)
+{
+    struct activations a;
+    struct error err = {0};
+    float *y = mem_array(p->n_rows * p->w.rows + 1, sizeof *y);
+    if (activations_create(batch, p->w.cols, &a, &err))
+        fail_msg("%s", err.message);
+    y[p->n_rows * p->w.rows] = 12345;
+    for (size_t r = 0; r < p->n_rows; r += batch) {
+        activations_set(&a, p->x + r * p->w.cols, p->w.cols,
+                        p->n_rows - r < batch ? p->n_rows - r : batch, p->w.cols);
+        matmul(c, &p->w, p->bias, &a, y + r * p->w.rows, p->w.rows);
+    }
+    activations_free(&a);
+    assert_true(y[p->n_rows * p->w.rows] == 12345);
+    return y;
+}
+
+static void check_same(const char *isa, const struct product *p, const char *what, size_t n,
+                       float *got, const float *expected)
+{
+    for (size_t i = 0; i < p->n_rows * p->w.rows; i++)
+        if (memcmp(&got[i], &expected[i], sizeof *got))
+            fail_msg("%s %s, %s %zu: row %zu, output %zu is %.9g, not %.9g", isa,
+                     tensor_type_info(p->w.type)->name, what, n, i / p->w.rows, i % p->w.rows,
+                     (double)got[i], (double)expected[i]);
+    mem_free(got);
+}
+
+/* One table against scalar, as in the file and in panels, in batches and with 1 to 3 threads. */
+static void check_table(const char *isa, struct product *p, const float *expected)
+{
+    struct compute c = start(isa, 2, p->w.cols);
+    check_same(isa, p, "as in the file, rows", p->n_rows, multiply(&c, p, p->n_rows), expected);
+    bool packed = pack(&c, p);
+    for (size_t batch = 1; packed && batch <= p->n_rows; batch++)
+        check_same(isa, p, "batches of", batch, multiply(&c, p, batch), expected);
+    compute_free(&c);
+    for (size_t threads = 1; packed && threads <= 3; threads += 2) {
+        c = start(isa, threads, p->w.cols);
+        check_same(isa, p, "threads", threads, multiply(&c, p, p->n_rows), expected);
+        compute_free(&c);
+    }
+    unpack(p);
+}
+
+static void test_same_bits_everywhere(void **state)
+{
+    (void)state;
+    static const size_t shapes[][3] = {{37, 1280, 33}, {5, 256, 9}, {100, 768, 40}, {16, 1024, 6}};
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes && quant_supports(t); i++) {
+            struct product p = make((enum tensor_type)t, shapes[i][0], shapes[i][1], shapes[i][2]);
+            struct compute scalar = start("scalar", 2, p.w.cols);
+            float *expected = multiply(&scalar, &p, p.n_rows);
+            compute_free(&scalar);
+            for (const char *const *isa = kernels_available(); *isa; isa++)
+                check_table(*isa, &p, expected);
+            mem_free(expected);
+            release(&p);
+        }
+    }
+}
+
+/* Blocks of 32 that are no multiple of 256, as in Qwen2.5-0.5B. */
+static void test_odd_number_of_blocks(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q8_0};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct product p = make(types[i], 33, 1056 - 32 * i, 19);
+        struct compute scalar = start("scalar", 1, p.w.cols);
+        float *expected = multiply(&scalar, &p, 3);
+        compute_free(&scalar);
+        for (const char *const *isa = kernels_available(); *isa; isa++)
+            check_table(*isa, &p, expected);
+        mem_free(expected);
+        release(&p);
+    }
+}
+
+/* Error of a product relative to the one in doubles, root mean square. */
+static double relative_error(const struct product *p, const struct kernels *k, const float *y)
+{
+    double error = 0, total = 0;
+    float *row = mem_array(p->w.cols, sizeof *row);
+    for (size_t o = 0; o < p->w.rows; o++) {
+        k->dequantize[p->w.type](p->stored + 1 + o * p->w.row_bytes, row, p->w.cols);
+        for (size_t r = 0; r < p->n_rows; r++) {
+            double sum = 0;
+            for (size_t i = 0; i < p->w.cols; i++)
+                sum += (double)row[i] * (double)p->x[r * p->w.cols + i];
+            double difference = (double)(y[r * p->w.rows + o] - p->bias[o]) - sum;
+            error += difference * difference;
+            total += sum * sum;
+        }
+    }
+    mem_free(row);
+    return sqrt(error / total);
+}
+
+static void test_accuracy(void **state)
+{
+    (void)state;
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        if (!quant_supports((enum tensor_type)t))
+            continue;
+        struct product p = make((enum tensor_type)t, 48, 1024, 24);
+        struct compute c = start(NULL, 2, p.w.cols);
+        float *y = multiply(&c, &p, p.n_rows);
+        double error = relative_error(&p, c.kernels, y);
+        print_message("%-5s %.4f\n", tensor_type_info(p.w.type)->name, error);
+        if (!(error < 0.01))
+            fail_msg("%s: relative error %g", tensor_type_info(p.w.type)->name, error);
+        mem_free(y);
+        compute_free(&c);
+        release(&p);
+    }
+}
+
+/* Zeros stay zeros, tiny numbers do no harm, and what is not finite shows in the result. */
+static void test_special_values(void **state)
+{
+    (void)state;
+    for (const char *const *isa = kernels_available(); *isa; isa++) {
+        struct product p = make(TYPE_Q8_0, 16, 256, 20);
+        struct compute c = start(*isa, 1, p.w.cols);
+        memset(p.x, 0, p.n_rows * p.w.cols * sizeof *p.x);
+        for (size_t i = 0; i < p.w.cols; i++)
+            p.x[p.w.cols + i] = i % 2 ? 1e-44f : -3e-38f;
+        p.x[2 * p.w.cols + 77] = NAN;
+        p.x[3 * p.w.cols + 200] = -INFINITY;
+        p.x[4 * p.w.cols + 3] = 3e38f;
+        pack(&c, &p);
+        float *y = multiply(&c, &p, p.n_rows);
+        for (size_t o = 0; o < p.w.rows; o++) {
+            assert_true(y[o] == p.bias[o]);
+            assert_true(y[p.w.rows + o] == p.bias[o]);
+            assert_true(!isfinite(y[2 * p.w.rows + o]));
+            assert_true(!isfinite(y[3 * p.w.rows + o]));
+            assert_true(y[5 * p.w.rows + o] == p.bias[o]);
+        }
+        mem_free(y);
+        compute_free(&c);
+        release(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_bits_everywhere),
+        cmocka_unit_test(test_odd_number_of_blocks),
+        cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_special_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
