@@ -40,13 +40,23 @@ static bool is_same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static int run(const char *in, const char *out, const char *type, size_t n_threads)
+static bool ends_in_gguf(const char *path)
+{
+    size_t length = strlen(path);
+    return length > 5 && !strcmp(path + length - 5, ".gguf");
+}
+
+static int run(const char *in, const char *out, const char *type, size_t n_threads, bool overwrite)
 {
     struct error err = {0};
     struct checkpoint *cp;
     double start = clock_seconds();
     if (is_same_file(in, out)) {
         fprintf(stderr, "tandem: %s is both the input and the output\n", in);
+        return EXIT_FAILED;
+    }
+    if (file_exists(out) && !overwrite) {
+        fprintf(stderr, "tandem: %s is there already; --overwrite replaces it\n", out);
         return EXIT_FAILED;
     }
     if (checkpoint_open(in, &cp, &err))
@@ -70,8 +80,10 @@ int command_quantize(int argc, char **argv)
 {
     const char *type = NULL;
     size_t n_threads = 0;
+    bool overwrite = false;
     const struct option options[] = {
         {"type", 0, OPTION_STRING, &type, "T", "the type of the weights (required): see above"},
+        {"overwrite", 0, OPTION_FLAG, &overwrite, NULL, "replace OUT.gguf if it is there"},
         {"threads", 't', OPTION_SIZE, &n_threads, "N", "threads (all CPUs)"},
         {0}};
     char summary[300];
@@ -91,8 +103,12 @@ int command_quantize(int argc, char **argv)
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK)
         return status;
-    status = type ? run(args.operands[0], args.operands[1], type, n_threads)
-                  : args_wrong(&usage, "--type is missing: one of %s", quantize_recipes());
+    if (!type)
+        status = args_wrong(&usage, "--type is missing: one of %s", quantize_recipes());
+    else if (!ends_in_gguf(args.operands[1]))
+        status = args_wrong(&usage, "%s does not end in .gguf", args.operands[1]);
+    else
+        status = run(args.operands[0], args.operands[1], type, n_threads, overwrite);
     args_free(&args);
     return status;
 }
