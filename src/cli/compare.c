@@ -78,17 +78,6 @@ static enum status prepare_folder(const char *folder, bool overwrite, struct err
     return file_make_directory(folder, err);
 }
 
-static enum status check_models(const char *const *models, struct error *err)
-{
-    for (size_t side = 0; side < N_SIDES; side++)
-        if (!file_exists(models[side]))
-            return error_set(err, STATUS_NOT_FOUND,
-                             "there is no file or folder %s; a model is a Hugging Face folder or a "
-                             ".gguf file",
-                             models[side]);
-    return STATUS_OK;
-}
-
 /* What --adapter, --adapter-a and --adapter-b name. */
 struct adapter_words {
     struct string_list both, own[N_SIDES];
@@ -130,13 +119,6 @@ static void print_report(const struct comparison *c, const struct findings *f, b
     }
     fwrite(strbuf_text(&text), 1, text.length, stdout);
     strbuf_free(&text);
-}
-
-/* What can be seen to be wrong before anything is loaded. */
-static enum status prepare(const struct compare_options *options, bool overwrite, struct error *err)
-{
-    enum status status = check_models(options->models, err);
-    return status ? status : prepare_folder(options->folder, overwrite, err);
 }
 
 /* What was done is reported, whatever became of a model or of the disk; the status tells. */
@@ -207,7 +189,7 @@ int command_compare(int argc, char **argv)
     if (!folder)
         error_memory(&err, "a path");
     if (err.status || take_adapters(&words, adapters, &what, &err) ||
-        prepare(&what, overwrite, &err)) {
+        prepare_folder(folder, overwrite, &err)) {
         status = report_error(&err);
     } else {
         install_stop();

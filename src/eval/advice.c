@@ -14,7 +14,7 @@ void findings_describe_paired(const struct paired *p, const char *name_a, const 
 {
     size_t size = 400, decided = p->wins + p->losses;
     if (!p->n) {
-        snprintf(out[0], size, "Not measured for both models.");
+        snprintf(out[0], size, "No item was answered by both models.");
         snprintf(out[1], size, "没有两个模型都完成评判的题目。");
     } else if (statistics_finding(p) != FINDING_UNDECIDED) {
         const char *better = p->wins > p->losses ? name_a : name_b;
@@ -95,6 +95,13 @@ static enum choice choose_by_race(const struct race *race)
     return race->wins > race->losses ? CHOICE_A : CHOICE_B;
 }
 
+static void advise_unmeasured(struct advice *advice)
+{
+    snprintf(advice->why[0], sizeof advice->why[0], "Needs measurements of both models.");
+    snprintf(advice->why[1], sizeof advice->why[1], "需要两个模型的测量结果。");
+    advice->choice = CHOICE_UNKNOWN;
+}
+
 static void describe_speeds(const struct findings *f, struct advice *advice)
 {
     char first[N_SIDES][32], rate[N_SIDES][32];
@@ -120,9 +127,11 @@ static void advise_interactive(const struct findings *f, struct advice *advice)
 {
     enum choice first = choose_by_race(&f->first_token), rate = choose_by_race(&f->generation);
     advice->choice = first == rate ? first : first == CHOICE_EITHER ? rate : first;
-    if (first == CHOICE_UNKNOWN)
-        advice->choice = CHOICE_UNKNOWN;
-    else if ((first == CHOICE_A && rate == CHOICE_B) || (first == CHOICE_B && rate == CHOICE_A))
+    if (first == CHOICE_UNKNOWN) {
+        advise_unmeasured(advice);
+        return;
+    }
+    if ((first == CHOICE_A && rate == CHOICE_B) || (first == CHOICE_B && rate == CHOICE_A))
         advice->choice = CHOICE_EITHER;
     describe_speeds(f, advice);
 }
@@ -132,10 +141,11 @@ static void advise_memory(const struct findings *f, struct advice *advice)
 {
     double a = (double)f->speeds[SIDE_A].latency.peak_bytes / (1 << 20);
     double b = (double)f->speeds[SIDE_B].latency.peak_bytes / (1 << 20);
-    advice->choice = !(a > 0) || !(b > 0) ? CHOICE_UNKNOWN
-                     : a < 0.9 * b        ? CHOICE_A
-                     : b < 0.9 * a        ? CHOICE_B
-                                          : CHOICE_EITHER;
+    if (!(a > 0) || !(b > 0)) {
+        advise_unmeasured(advice);
+        return;
+    }
+    advice->choice = a < 0.9 * b ? CHOICE_A : b < 0.9 * a ? CHOICE_B : CHOICE_EITHER;
     snprintf(advice->why[0], sizeof advice->why[0],
              "Peak resident memory of the process: %.0f MiB and %.0f MiB.", a, b);
     snprintf(advice->why[1], sizeof advice->why[1], "进程常驻内存峰值：%.0f MiB 与 %.0f MiB。", a,
