@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "engine/engine_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { DEFAULT_SEQUENCES = 8 };
@@ -267,13 +268,18 @@ static enum status check_prompt(const struct engine *e, const struct request *re
     size_t vocab_size = model_shape(e->model)->vocab_size;
     if (request->n_prompt == 0)
         return error_set(err, STATUS_INVALID, "the prompt is empty: it needs at least one token");
-    if (request->n_prompt >= e->context_length)
-        return error_set(err, STATUS_LIMIT,
-                         "the prompt has %zu tokens; at most %zu fit (a context of %zu, one of "
-                         "which is for the answer): shorten it, or open the model with a longer "
-                         "context (it was made for %zu)",
-                         request->n_prompt, e->context_length - 1, e->context_length,
-                         model_shape(e->model)->context_length);
+    if (request->n_prompt >= e->context_length) {
+        size_t most = model_shape(e->model)->context_length;
+        error_set(err, STATUS_LIMIT,
+                  "the prompt has %zu tokens; at most %zu fit (a context of %zu, one of which is "
+                  "for the answer): shorten it",
+                  request->n_prompt, e->context_length - 1, e->context_length);
+        if (err && e->context_length < most)
+            snprintf(err->message + strlen(err->message),
+                     sizeof err->message - strlen(err->message),
+                     ", or open the model with a longer context (it was made for %zu)", most);
+        return STATUS_LIMIT;
+    }
     for (size_t i = 0; i < request->n_prompt; i++)
         if (request->prompt[i] < 0 || (size_t)request->prompt[i] >= vocab_size)
             return error_set(err, STATUS_INVALID,
