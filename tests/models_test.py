@@ -54,6 +54,10 @@ def main():
                                   status=1)
         assert "Q4_K_M" in tandem(folder, "quantize", out, folder / "x.gguf", "--type", "Z",
                                   status=1)
+        assert "--overwrite" in tandem(folder, "quantize", "tandem-random-qwen2", out, "--type",
+                                       "Q8_0", status=1)
+        assert ".gguf" in tandem(folder, "quantize", out, folder / "x", "--type", "F16", status=2)
+        tandem(folder, "quantize", "tandem-random-qwen2", out, "--type", "Q4_0", "--overwrite")
         assert "both" in tandem(folder, "quantize", out, out, "--type", "Q8_0", status=1)
 
 

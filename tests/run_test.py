@@ -114,11 +114,16 @@ class Generate(unittest.TestCase):
                            (["run"], "MODEL"),
                            (["run", QWEN, "hi", "--logprobs", "3"], "needs --json"),
                            (["run", QWEN, "hi", "there"], "too many"),
+                           (["run", QWEN, "hi", "--top-p", "3"], "top_p"),
+                           (["generate", QWEN, "--ids", "1", "--temperature", "-1"], "temperature"),
+                           (["bench", QWEN, "-p", "0", "-n", "0"], "nothing to measure"),
+                           (["compare", QWEN], "MODEL_B is missing"),
                            (["run", QWEN, "hi", "--raw", "--system", "x"], "--raw")):
             self.assertIn(text, tandem(*args, status=2).stderr.decode())
         self.assertIn("99999", tandem("generate", QWEN, "--ids", "99999", status=1).stderr.decode())
-        self.assertIn("top_p", tandem("run", QWEN, "hi", "--top-p", "3", status=1).stderr.decode())
-        self.assertIn("/nowhere", tandem("run", "/nowhere", "hi", status=1).stderr.decode())
+        for command in (["run"], ["bench"], ["inspect"], ["tokenize"]):
+            self.assertIn("no file or folder /nowhere",
+                          tandem(*command, "/nowhere", status=1).stderr.decode())
 
 
 class Pipes(unittest.TestCase):

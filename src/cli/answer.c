@@ -36,9 +36,9 @@ static void override(double *value, double asked, bool *given)
         *given = true;
 }
 
-struct sampling answer_sampling(const struct answer_settings *settings, const struct engine *engine)
+/* What is left open stays as it is in `s`. */
+static struct sampling apply(const struct answer_settings *settings, struct sampling s)
 {
-    struct sampling s = engine_default_sampling(engine);
     bool sampled = false; /* whether something was asked for that only sampling has */
     override(&s.temperature, settings->temperature, &sampled);
     override(&s.top_p, settings->top_p, &sampled);
@@ -56,6 +56,20 @@ struct sampling answer_sampling(const struct answer_settings *settings, const st
         s.greedy = true;
     s.seed = settings->seed;
     return s;
+}
+
+struct sampling answer_sampling(const struct answer_settings *settings, const struct engine *engine)
+{
+    return apply(settings, engine_default_sampling(engine));
+}
+
+enum status answer_settings_check(const struct answer_settings *settings, struct error *err)
+{
+    struct sampling sampling = apply(settings, sampling_greedy);
+    for (size_t i = 0; i < settings->stops.count; i++)
+        if (!*settings->stops.items[i])
+            return error_set(err, STATUS_INVALID, "a text to stop at is empty");
+    return sampling_check(&sampling, err);
 }
 
 /* --- Ctrl-C --- */

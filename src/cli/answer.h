@@ -30,13 +30,15 @@ struct answer_settings {
 };
 /* Nothing asked for, and a random seed. */
 void answer_settings_init(struct answer_settings *settings);
+/* STATUS_INVALID names what is out of range. */
+enum status answer_settings_check(const struct answer_settings *settings, struct error *err);
 struct sampling answer_sampling(const struct answer_settings *settings,
                                 const struct engine *engine);
 
 /* Entries for a command's table of options, each setting one field of `s`. */
 /* clang-format off */
 #define SAMPLING_OPTIONS(s)                                                                       \
-    {"max-tokens", 'n', OPTION_SIZE, &(s).max_tokens, "N", "end after N tokens"},                 \
+    {"max-tokens", 'n', OPTION_SIZE, &(s).max_tokens, "N", "end after N tokens (0: no limit)"},   \
     {"temperature", 0, OPTION_NUMBER, &(s).temperature, "T", "0 is greedy (the model's)"},        \
     {"top-k", 0, OPTION_SIZE, &(s).top_k, "K", "of the K likeliest; 0: off (the model's)"},       \
     {"top-p", 0, OPTION_NUMBER, &(s).top_p, "P", "likeliest with mass P (the model's)"},          \

@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/models.h"
 
@@ -21,10 +22,16 @@ static void print_options(const struct option *options)
     printf("  %-28s %s\n", "-h, --help", "this text");
 }
 
+static void print_synopsis(FILE *out, const struct usage *usage)
+{
+    fprintf(out, "usage: tandem %s [OPTIONS]%s%s", usage->command, *usage->operands ? " " : "",
+            usage->operands);
+}
+
 static void print_help(const struct usage *usage)
 {
-    printf("usage: tandem %s [OPTIONS] %s\n\n%s\n\n", usage->command, usage->operands,
-           usage->summary);
+    print_synopsis(stdout, usage);
+    printf("\n\n%s\n\n", usage->summary);
     print_options(usage->options);
     if (usage->examples)
         printf("\nExamples:\n%s", usage->examples);
@@ -37,8 +44,9 @@ int args_wrong(const struct usage *usage, const char *format, ...)
     fprintf(stderr, "tandem %s: ", usage->command);
     vfprintf(stderr, format, list);
     va_end(list);
-    fprintf(stderr, "\nusage: tandem %s [OPTIONS] %s    (all options: tandem %s --help)\n",
-            usage->command, usage->operands, usage->command);
+    fputc('\n', stderr);
+    print_synopsis(stderr, usage);
+    fprintf(stderr, "    (all options: tandem %s --help)\n", usage->command);
     return EXIT_USAGE;
 }
 
@@ -142,7 +150,16 @@ static bool is_help(const char *word)
     return !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
-/* Replaces names of models by their paths. */
+/* Names the first of the operands that is not there: the n-th word of "MODEL_A MODEL_B". */
+static int operand_missing(const struct usage *usage, size_t n_given)
+{
+    const char *word = usage->operands;
+    for (size_t i = 0; i < n_given && strchr(word, ' '); i++)
+        word = strchr(word, ' ') + 1;
+    return args_wrong(usage, "%.*s is missing", (int)strcspn(word, " "), word);
+}
+
+/* Replaces names of models by their paths, which are there. */
 static int locate_models(const struct usage *usage, struct args *args)
 {
     args->models = mem_array(usage->n_models, sizeof *args->models);
@@ -155,6 +172,13 @@ static int locate_models(const struct usage *usage, struct args *args)
         args->n_models = i + 1;
         if (!args->models[i])
             return args_wrong(usage, "out of memory");
+        if (!file_exists(args->models[i])) {
+            fprintf(stderr,
+                    "tandem: there is no file or folder %s; a model is a Hugging Face folder, a "
+                    ".gguf file or a name that `tandem models` lists\n",
+                    args->models[i]);
+            return EXIT_FAILED;
+        }
         args->operands[i] = args->models[i];
     }
     return ARGS_OK;
@@ -180,7 +204,7 @@ int args_parse(const struct usage *usage, int argc, char **argv, struct args *ar
         }
     }
     if (status == ARGS_OK && args->n_operands < usage->min_operands)
-        status = args_wrong(usage, "%s is missing", usage->operands);
+        status = operand_missing(usage, args->n_operands);
     if (status == ARGS_OK && args->n_operands > usage->max_operands)
         status = args_wrong(usage, "one argument too many: %s (quote text that has blanks)",
                             args->operands[usage->max_operands]);
@@ -210,7 +234,8 @@ int finish_output(void)
 {
     if (!fflush(stdout) && !ferror(stdout))
         return EXIT_OK;
-    fprintf(stderr, "tandem: cannot write the output: %s\n", strerror(errno));
+    if (errno != EPIPE) /* the reader, like `head`, has what it wanted */
+        fprintf(stderr, "tandem: cannot write the output: %s\n", strerror(errno));
     return EXIT_FAILED;
 }
 

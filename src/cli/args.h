@@ -63,7 +63,8 @@ struct args {
 };
 
 /* argv[0] is the command's name. ARGS_OK; or EXIT_OK after --help was printed on stdout; or
- * EXIT_USAGE after one or two lines on stderr that say what is wrong and what to type.
+ * EXIT_USAGE after one or two lines on stderr that say what is wrong and what to type; or
+ * EXIT_FAILED, likewise, where a model is not there.
  * "--" ends the options; "-" is an operand. */
 int args_parse(const struct usage *usage, int argc, char **argv, struct args *args);
 void args_free(struct args *args);
@@ -72,7 +73,8 @@ int args_wrong(const struct usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* "tandem: <message>" on stderr; returns EXIT_FAILED. */
 int report_error(const struct error *err);
-/* Flushes stdout; EXIT_OK, or EXIT_FAILED with a message when what was printed got lost. */
+/* Flushes stdout; EXIT_OK, or EXIT_FAILED with a message when what was printed got lost
+ * (without one when the reader left early). */
 int finish_output(void);
 /* "1,2,3" -> ids, for --ids; mem_free. False and a message in err when malformed. */
 bool parse_ids(const char *text, int32_t **ids, size_t *n, struct error *err);

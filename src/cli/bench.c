@@ -320,6 +320,8 @@ int command_bench(int argc, char **argv)
         status = args_wrong(&usage, "--depth %s: expected numbers, like 0,4096", depths);
     else if (!repeats || repeats > MAX_REPEATS)
         status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_REPEATS);
+    else if (!plan.n_prompt && !plan.n_answer)
+        status = args_wrong(&usage, "--prompt 0 and --answer 0 leave nothing to measure");
     else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
         status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", kv_name);
     else

@@ -226,6 +226,8 @@ static void do_system(struct session *s, const char *text)
     if (*text) {
         if (conversation_set_system(s->conversation, strcmp(text, "none") ? text : NULL, &err))
             say_error(&err);
+        else
+            printf("(it holds from the next answer on)\n");
         return;
     }
     const char *system = conversation_system(s->conversation);

@@ -98,6 +98,8 @@ int command_generate(int argc, char **argv)
         status = args_wrong(&usage, "--ids is missing: --ids 1,2,3");
     else if (!o.engine.kv_f32 && strcmp(o.kv_type, "f16"))
         status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", o.kv_type);
+    else if (answer_settings_check(&o.settings, &err))
+        status = args_wrong(&usage, "%s", err.message);
     else if (!parse_ids(o.ids, &ids, &n, &err))
         status = args_wrong(&usage, "--ids: %s", err.message);
     if (status == ARGS_OK) {

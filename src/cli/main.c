@@ -25,8 +25,10 @@ static void print_overview(FILE *out)
           "usage: tandem COMMAND ...    (tandem COMMAND --help tells more)\n\n",
           out);
     for (size_t i = 0; commands[i].name; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("\nMODEL is a folder of a Hugging Face checkpoint or a .gguf file.\n", out);
+        fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].help);
+    fputs("\nMODEL is a folder of a Hugging Face checkpoint, a .gguf file, or a name that\n"
+          "`tandem models` lists.\n",
+          out);
 }
 
 static int print_version(void)
@@ -42,11 +44,25 @@ static int print_version(void)
     return finish_output();
 }
 
-static int unknown_command(const char *name)
+static int run_command(const char *name, int argc, char **argv)
 {
+    for (size_t i = 0; commands[i].name; i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(argc, argv);
+
     fprintf(stderr, "tandem: there is no command \"%s\"\n\n", name);
     print_overview(stderr);
     return EXIT_USAGE;
+}
+
+/* `tandem help run` is `tandem run --help`. */
+static int help(int argc, char **argv)
+{
+    char option[] = "--help", *words[] = {argv[argc - 1], option, NULL};
+    if (argc > 2)
+        return run_command(words[0], 2, words);
+    print_overview(stdout);
+    return finish_output();
 }
 
 int main(int argc, char **argv)
@@ -56,14 +72,9 @@ int main(int argc, char **argv)
         print_overview(stderr);
         return EXIT_USAGE;
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        print_overview(stdout);
-        return finish_output();
-    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+        return help(argc, argv);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version"))
         return print_version();
-    for (size_t i = 0; commands[i].name; i++)
-        if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    return unknown_command(argv[1]);
+    return run_command(argv[1], argc - 1, argv + 1);
 }

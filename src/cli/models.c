@@ -126,7 +126,7 @@ static void print_list(const json_t *list)
     size_t i;
     json_t *entry;
     if (!json_array_size(list))
-        puts("no models here; MODEL is the path of a folder or of a .gguf file");
+        puts("no models here (TANDEM_MODELS names folders to look in); MODEL is a path");
     json_array_foreach(list, i, entry)
     {
         const char *name = json_get_string(entry, "name", "", NULL);

@@ -146,6 +146,7 @@ static int run_model(struct run_options *o, const char *prompt)
 
 static int check_options(const struct usage *usage, struct run_options *o, bool chats)
 {
+    struct error err = {0};
     o->engine.kv_f32 = !strcmp(o->kv_type, "f32");
     if (!o->engine.kv_f32 && strcmp(o->kv_type, "f16"))
         return args_wrong(usage, "--kv-type %s: expected f16 or f32", o->kv_type);
@@ -153,6 +154,8 @@ static int check_options(const struct usage *usage, struct run_options *o, bool 
         return args_wrong(usage, "--logprobs needs --json");
     if (o->n_logprobs != SIZE_MAX && o->n_logprobs > MAX_TOP_LOGPROBS)
         return args_wrong(usage, "--logprobs %zu: at most %d", o->n_logprobs, MAX_TOP_LOGPROBS);
+    if (answer_settings_check(&o->settings, &err))
+        return args_wrong(usage, "%s", err.message);
     if (o->raw && o->system)
         return args_wrong(usage, "--system has no meaning with --raw");
     if (chats && (o->raw || o->json))
