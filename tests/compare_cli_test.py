@@ -67,6 +67,8 @@ def test_report(a, b, suite, folder):
             check(reply["first_token_seconds"] > 0, "times")
             check(reply["verdict"]["verdict"] in ("pass", "fail", "not_run"), "verdict")
     check(len({item["dimension"] for item in report["items"]}) == 4, "limit covers dimensions")
+    languages = [item["language"] for item in report["items"]]
+    check(min(languages.count("zh"), languages.count("en")) == 2, "limit covers both languages")
     check(len(lines_of(out / "answers.jsonl")) == 10, "answers.jsonl")
     page = (out / "report.html").read_text()
     check(not re.search(r"https?:|url\(|@import|<link|<img|<iframe", page), "no requests")

@@ -150,7 +150,7 @@ int command_compare(int argc, char **argv)
         {"suite", 's', OPTION_STRING, &what.suite, "NAME", "core (default), or a .jsonl file"},
         {"out", 'o', OPTION_STRING, &out, "DIR", "the report's folder (tandem-report-A-B-DATE)"},
         {"overwrite", 0, OPTION_FLAG, &overwrite, NULL, "replace the comparison in that folder"},
-        {"limit", 'l', OPTION_SIZE, &c.limit, "N", "only N items, spread over the dimensions"},
+        {"limit", 'l', OPTION_SIZE, &c.limit, "N", "only N items, spread over dimensions and languages"},
         {"max-tokens", 'n', OPTION_SIZE, &c.max_tokens, "N",
          "tokens per answer (as the suite says)"},
         ADAPTER_OPTION(words.both),

@@ -55,19 +55,31 @@ static bool is_stopped(const struct run *run)
 
 /* --- which items --- */
 
-/* Marks `limit` items: the first of every dimension, the second of every dimension, ... */
+/* Marks the dimension's next item, one in that language if there still is one; false: none left. */
+static bool mark_next(const struct suite *suite, int dimension, int language, bool *marked)
+{
+    size_t next = suite->count;
+    for (size_t i = suite->count; i-- > 0;) {
+        const struct suite_item *item = &suite->items[i];
+        if (marked[i] || (int)item->dimension != dimension)
+            continue;
+        if (next == suite->count || (int)item->language == language ||
+            (int)suite->items[next].language != language)
+            next = i;
+    }
+    if (next == suite->count)
+        return false;
+    marked[next] = true;
+    return true;
+}
+
+/* Marks `limit` items: one of every dimension, then another, the languages in turn. */
 static void mark_items(const struct suite *suite, size_t limit, bool *marked)
 {
     for (size_t done = 0, round = 0; done < limit; round++)
-        for (int dimension = 0; dimension < N_DIMENSIONS; dimension++) {
-            size_t nth = 0;
-            for (size_t i = 0; i < suite->count && done < limit; i++) {
-                if ((int)suite->items[i].dimension != dimension || nth++ != round)
-                    continue;
-                marked[i] = true;
-                done++;
-            }
-        }
+        for (int dimension = 0; dimension < N_DIMENSIONS && done < limit; dimension++)
+            done +=
+                mark_next(suite, dimension, (int)(round + (size_t)dimension) % N_LANGUAGES, marked);
 }
 
 static enum status choose_items(struct comparison *c, struct error *err)

@@ -10,8 +10,6 @@
 #include "eval/latency.h"
 #include "eval/statistics.h"
 
-enum { N_LANGUAGES = 2 };
-
 /* A group of items: a dimension, a language, or all. */
 struct group {
     struct score scores[N_SIDES];    /* over the items that were judged for that side */

@@ -31,7 +31,7 @@ enum suite_dimension {
     DIMENSION_STRUCTURED,
     N_DIMENSIONS,
 };
-enum suite_language { LANGUAGE_ZH, LANGUAGE_EN };
+enum suite_language { LANGUAGE_ZH, LANGUAGE_EN, N_LANGUAGES };
 
 enum { SUITE_DEFAULT_MAX_TOKENS = 512 };
 
