@@ -7,6 +7,7 @@
 #include <string.h>
 #include <tandem.h>
 
+enum { TURNS = 32, LINE_SIZE = 1024, ANSWER_SIZE = 8192 };
 static struct tandem_error err;
 
 static void check(enum tandem_status status)
@@ -17,18 +18,19 @@ static void check(enum tandem_status status)
     exit(1);
 }
 
-static int on_piece(const struct tandem_piece *piece, void *answer)
+static int on_piece(const struct tandem_piece *piece, void *user_data)
 {
-    char *end = (char *)answer + strlen(answer);
-    snprintf(end, 8192 - strlen(answer), "%s", piece->text);
+    char *answer = user_data;
+    size_t length = strlen(answer);
+    snprintf(answer + length, ANSWER_SIZE - length, "%s", piece->text);
     fputs(piece->text, stdout);
     return fflush(stdout) != 0; /* nonzero stops */
 }
 
 int main(int argc, char **argv)
 {
-    static char lines[32][1024], answers[32][8192];
-    struct tandem_message messages[64];
+    static char lines[TURNS][LINE_SIZE], answers[TURNS][ANSWER_SIZE];
+    struct tandem_message messages[2 * TURNS];
     tandem_model *model;
     if (argc != 2) {
         fprintf(stderr, "usage: chat MODEL\n");
@@ -38,7 +40,7 @@ int main(int argc, char **argv)
     struct tandem_generation_options options;
     tandem_generation_options_init(model, &options);
     options.max_tokens = 200;
-    for (size_t n = 0; n < 32 && printf("> ") && fgets(lines[n], sizeof lines[n], stdin); n++) {
+    for (size_t n = 0; n < TURNS && printf("> ") && fgets(lines[n], sizeof lines[n], stdin); n++) {
         char *prompt;
         int32_t *ids;
         size_t n_ids;
