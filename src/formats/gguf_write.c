@@ -45,7 +45,7 @@ enum status gguf_writer_create(const char *path, struct gguf_writer **writer, st
         fchmod(fd, 0666 & ~mask);
         return STATUS_OK;
     }
-    enum status status = error_errno(err, "cannot create %s", strbuf_text(&w->temporary));
+    enum status status = error_errno(err, "cannot create %s", path);
     if (fd >= 0)
         close(fd);
     else
