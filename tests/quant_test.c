@@ -144,6 +144,10 @@ static void check_same(const char *isa, const struct product *p, const char *wha
 static void check_table(const char *isa, struct product *p, const float *expected)
 {
     struct compute c = start(isa, 2, p->w.cols);
+    if (!c.quant) { /* multiplies in floats: kernels_test has it */
+        compute_free(&c);
+        return;
+    }
     check_same(isa, p, "as in the file, rows", p->n_rows, multiply(&c, p, p->n_rows), expected);
     bool packed = pack(&c, p);
     for (size_t batch = 1; packed && batch <= p->n_rows; batch++)

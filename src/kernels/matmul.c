@@ -181,10 +181,15 @@ static void multiply_quantized(const struct job *job, size_t thread, size_t n_th
         job->compute->quant->rows(&part);
 }
 
+static bool is_quantized(const struct compute *compute, const struct matrix *w)
+{
+    return compute->quant && quant_supports(w->type);
+}
+
 static void matmul_work(void *context, size_t thread, size_t n_threads)
 {
     const struct job *job = context;
-    if (quant_supports(job->w->type))
+    if (is_quantized(job->compute, job->w))
         multiply_quantized(job, thread, n_threads);
     else
         multiply_f32(job, thread, n_threads);
@@ -193,7 +198,7 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
 static void run_job(const struct job *job)
 {
     thread_pool_run(job->compute->pool, matmul_work, (void *)(uintptr_t)job);
-    job->a->quantized = job->a->quantized || quant_supports(job->w->type);
+    job->a->quantized = job->a->quantized || is_quantized(job->compute, job->w);
 }
 
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
@@ -229,7 +234,7 @@ void matmul_add(const struct compute *compute, const struct matrix *w, struct ac
 size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w)
 {
     size_t bytes;
-    if (!compute->quant->panels || !quant_supports(w->type) ||
+    if (!is_quantized(compute, w) || !compute->quant->panels ||
         !quant_packed_bytes(w->type, w->rows, w->cols, &bytes))
         return 0;
     return bytes;

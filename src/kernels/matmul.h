@@ -1,8 +1,9 @@
 /* Threaded products of activations with a stored weight matrix.
  *
- * With weights that quant_supports(), an output is what quant.h defines, starting from the bias.
- * With others it is bias + the sum over chunks of MATMUL_CHUNK columns, in order, of the chunk's
- * own sum, which the kernels' gemm_f32 defines. Neither rows nor threads enter into either. */
+ * Where there are kernels for it and with weights that quant_supports(), an output is what quant.h
+ * defines, starting from the bias. With others it is bias + the sum over chunks of MATMUL_CHUNK
+ * columns, in order, of the chunk's own sum, which the kernels' gemm_f32 defines. Neither rows nor
+ * threads enter into either. */
 #ifndef TANDEM_KERNELS_MATMUL_H
 #define TANDEM_KERNELS_MATMUL_H
 
@@ -25,7 +26,7 @@ struct matrix {
 /* Whoever multiplies: the kernels, the threads, and each thread's scratch. */
 struct compute {
     const struct kernels *kernels;
-    const struct quant_kernels *quant;
+    const struct quant_kernels *quant; /* NULL: all products are of floats */
     struct thread_pool *pool;
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
     size_t scratch_floats; /* per thread */

@@ -18,12 +18,9 @@ const struct quant_kernels *quant_select(const char *isa)
     if (!strcmp(isa, "amx"))
         return &quant_amx;
     if (!strcmp(isa, "avx512"))
-        return cpu_features()->avx512_vnni ? &quant_vnni : &quant_avx2;
-    if (!strcmp(isa, "avx2"))
-        return &quant_avx2;
+        return cpu_features()->avx512_vnni ? &quant_vnni : NULL;
 #endif
-    (void)isa;
-    return &quant_scalar;
+    return strcmp(isa, "scalar") ? NULL : &quant_scalar;
 }
 
 #if defined(__x86_64__)
@@ -103,16 +100,11 @@ bool quant_packed_bytes(enum tensor_type type, size_t rows, size_t cols, size_t 
            size_multiply(panels, panel_bytes(&panel_formats[type], cols / QUANT_BLOCK), bytes);
 }
 
-/* Codes of a block of output `lane` to their places among those of 16. */
+/* Codes of up to 6 bits of output `lane` to their places among those of 16. */
 QUANT_INLINE void pack_codes(enum quant_codes kind, const uint8_t codes[32], size_t lane,
                              uint8_t *out)
 {
     uint8_t *at = out + lane * 4;
-    if (kind == CODES_8_BITS) {
-        for (size_t i = 0; i < 32; i++)
-            at[i / 4 * 64 + i % 4] = codes[i] ^ 0x80;
-        return;
-    }
     for (size_t i = 0; i < 16; i++)
         at[i / 4 * 64 + i % 4] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
     for (size_t i = 0; i < 32 && kind == CODES_5_BITS; i++) {
@@ -147,17 +139,38 @@ QUANT_INLINE void pack_scales(enum tensor_type type, const uint8_t *row, size_t 
     out[80 + b % 8 * 32 + lane] = unpacked[8 + b % 8];
 }
 
+/* Formats whose own bytes are what a panel holds, word by word: `words` of each block from `from`
+ * on, 8-bit codes or nibbles of elements i and i + 16. */
+QUANT_INLINE void pack_words(const uint8_t *from, size_t words, size_t lane, uint8_t *out)
+{
+    for (size_t g = 0; g < words; g++)
+        memcpy(out + g * 64 + lane * 4, from + g * 4, 4);
+}
+
+QUANT_INLINE void pack_block(enum tensor_type type, const uint8_t *row, size_t b, size_t lane,
+                             uint8_t *out)
+{
+    uint8_t codes[QUANT_BLOCK];
+    if (type == TYPE_Q4_0)
+        return pack_words(row + b * Q4_0_BYTES + Q4_0_QS, 4, lane, out);
+    if (type == TYPE_Q4_1)
+        return pack_words(row + b * Q4_1_BYTES + Q4_1_QS, 4, lane, out);
+    if (type == TYPE_Q8_0)
+        return pack_words(row + b * Q8_0_BYTES + Q8_0_QS, 8, lane, out);
+    block_codes(type, row, b, codes);
+    pack_codes(panel_formats[type].codes, codes, lane, out);
+}
+
 QUANT_INLINE void pack_panel(enum tensor_type type, const uint8_t *data, size_t row_bytes,
                              size_t outputs, size_t n_blocks, uint8_t *panel)
 {
     const struct panel_format *f = &panel_formats[type];
     uint8_t *scales = panel + panel_scales_at(f, n_blocks);
-    memset(panel, 0, panel_bytes(f, n_blocks));
+    if (outputs < PANEL_OUTPUTS || f->codes == CODES_5_BITS || f->codes == CODES_6_BITS)
+        memset(panel, 0, panel_bytes(f, n_blocks));
     for (size_t b = 0; b < n_blocks; b++) {
         for (size_t lane = 0; lane < outputs; lane++) {
-            uint8_t codes[QUANT_BLOCK];
-            block_codes(type, data + lane * row_bytes, b, codes);
-            pack_codes(f->codes, codes, lane, panel + b * f->code_bytes);
+            pack_block(type, data + lane * row_bytes, b, lane, panel + b * f->code_bytes);
             pack_scales(type, data + lane * row_bytes, b, lane, scales);
         }
     }

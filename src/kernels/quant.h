@@ -78,7 +78,7 @@ struct quant_kernels {
     /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
     void (*panels)(const struct quant_job *job);
 };
-/* The kernels that go with the table of that name on this CPU. */
+/* The kernels that go with the table of that name on this CPU; NULL: it multiplies in floats. */
 const struct quant_kernels *quant_select(const char *isa);
 /* Whether this system lets the process use AMX; asks it, the first time. */
 bool quant_amx_permitted(void);
