@@ -21,12 +21,13 @@ _Static_assert(sizeof(struct spread) <= QUANT_SCRATCH, "scratch holds a chunk");
 static void configure_tiles(void)
 {
     struct {
-        uint8_t palette, start_row, reserved[14];
+        _Alignas(64) uint8_t palette;
+        uint8_t start_row, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
-    } _Alignas(64) config = {.palette = 1,
-                             .row_bytes = {64, 64, 32, 64, 32, 64, 16, 64},
-                             .rows = {16, 16, 16, 8, 16, 8, 16, 4}};
+    } config = {.palette = 1,
+                .row_bytes = {64, 64, 32, 64, 32, 64, 16, 64},
+                .rows = {16, 16, 16, 8, 16, 8, 16, 4}};
     _tile_loadconfig(&config);
 }
 
