@@ -12,12 +12,9 @@ json_t *json_parse(const char *name, const char *text, size_t length, struct err
     json_error_t e;
     json_t *value =
         json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-    const char *newline = length ? memchr(text, '\n', length) : NULL;
-    if (!value && newline && newline < text + length - 1)
+    if (!value)
         error_set(err, STATUS_FORMAT, "%s, line %d, column %d (byte %d): not valid JSON: %s", name,
                   e.line, e.column, e.position, e.text);
-    else if (!value) /* a line of its own, whose number is in the name */
-        error_set(err, STATUS_FORMAT, "%s, byte %d: not valid JSON: %s", name, e.position, e.text);
     return value;
 }
 
