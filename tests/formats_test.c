@@ -5,27 +5,16 @@
 #include "formats/checkpoint.h"
 #include "formats/names.h"
 #include "formats/safetensors.h"
+#include "files_fixture.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* "../shared/NAME"; skips the test when that folder is not there. */
 static const char *shared_path(const char *name)
 {
     static char path[1000];
-    const char *shared = getenv("TANDEM_SHARED");
-    if (!shared || !file_is_directory(shared)) {
-        print_message("skipped: there is no folder of shared data (TANDEM_SHARED)\n");
-        skip();
-    }
-    snprintf(path, sizeof path, "%s/%s", shared, name);
+    snprintf(path, sizeof path, "%s/%s", shared_folder(), name);
     return path;
 }
 
@@ -176,8 +165,6 @@ static void test_length_of_header(void **state)
 
 /* ---- folders ---- */
 
-static char folder[] = "/tmp/tandem-formats-test-XXXXXX";
-
 static void write_text(const char *name, const char *text)
 {
     char path[300];
@@ -324,20 +311,6 @@ static void test_names(void **state)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_false(
             names_from_gguf(FAMILY_QWEN2, (struct text_span){others[i], strlen(others[i])}, name));
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
 }
 
 int main(void)

@@ -6,19 +6,11 @@
 #include "formats/gguf_export.h"
 #include "formats/gguf_write.h"
 #include "kernels/half.h"
+#include "files_fixture.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-static char folder[] = "/tmp/tandem-gguf-test-XXXXXX";
 
 static const char *temporary(const char *name)
 {
@@ -32,12 +24,7 @@ static const char *temporary(const char *name)
 static const char *shared_path(const char *name)
 {
     static char path[1000];
-    const char *shared = getenv("TANDEM_SHARED");
-    if (!shared || !file_is_directory(shared)) {
-        print_message("skipped: there is no folder of shared data (TANDEM_SHARED)\n");
-        skip();
-    }
-    snprintf(path, sizeof path, "%s/%s", shared, name);
+    snprintf(path, sizeof path, "%s/%s", shared_folder(), name);
     return path;
 }
 
@@ -603,20 +590,6 @@ static void test_sentencepiece_vocabulary(void **state)
     assert_int_equal(checkpoint_generation(cp)->n_eos_ids, 3);
     checkpoint_close(cp);
     checkpoint_close(reference);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
 }
 
 int main(void)

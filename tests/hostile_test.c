@@ -14,17 +14,11 @@
 #include "model/kv_cache.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
+#include "files_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { N_MUTATIONS = 2000, MAX_FILES = 4 };
 #define MAX_SECONDS 10.0
@@ -58,7 +52,6 @@ static const struct target targets[] = {
 };
 enum { N_TARGETS = sizeof targets / sizeof *targets };
 
-static char folder[] = "/tmp/tandem-hostile-test-XXXXXX";
 static size_t n_refused, n_opened;
 
 /* ---- what a message must say ---- */
@@ -328,11 +321,7 @@ static void attack(const struct target *target, const char *shared, size_t numbe
 static void test_mutated_files(void **state)
 {
     (void)state;
-    const char *shared = getenv("TANDEM_SHARED");
-    if (!shared || !file_is_directory(shared)) {
-        print_message("skipped: there is no folder of shared data (TANDEM_SHARED)\n");
-        skip();
-    }
+    const char *shared = shared_folder();
     struct rng rng;
     rng_seed(&rng, 20240607);
     for (size_t i = 0; i < N_TARGETS; i++)
@@ -340,20 +329,6 @@ static void test_mutated_files(void **state)
     print_message("%zu files refused, %zu opened and read\n", n_refused, n_opened);
     assert_int_equal(n_refused + n_opened, N_MUTATIONS);
     assert_true(n_refused > N_MUTATIONS / 4);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
 }
 
 int main(void)
