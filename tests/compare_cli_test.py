@@ -47,7 +47,8 @@ def lines_of(path):
 
 def test_report(a, b, suite, folder):
     out = folder / "small"
-    result = tandem(a, b, "--suite", suite, "--limit", 5, "--max-tokens", 12, "--out", out)
+    result = tandem(a, b, "--suite", suite, "--limit", 5, "--max-tokens", 12, "--context", 99999,
+                    "--out", out)
     check(result.returncode == 0, "a small comparison", result)
     check("random weights" in result.stdout, "the table says that weights are random", result)
     check("comparing [" not in result.stderr, "no progress bar without a terminal", result)
@@ -69,6 +70,7 @@ def test_report(a, b, suite, folder):
     check(len({item["dimension"] for item in report["items"]}) == 4, "limit covers dimensions")
     languages = [item["language"] for item in report["items"]]
     check(min(languages.count("zh"), languages.count("en")) == 2, "limit covers both languages")
+    check(report["models"]["a"]["context_length"] == 4096, "no more context than the model has")
     check(len(lines_of(out / "answers.jsonl")) == 10, "answers.jsonl")
     page = (out / "report.html").read_text()
     check(not re.search(r"https?:|url\(|@import|<link|<img|<iframe", page), "no requests")
@@ -78,7 +80,8 @@ def test_report(a, b, suite, folder):
 
 def test_same_folder(a, b, suite, folder, first):
     out = folder / "small"
-    result = tandem(a, b, "--suite", suite, "--limit", 5, "--max-tokens", 12, "--out", out)
+    result = tandem(a, b, "--suite", suite, "--limit", 5, "--max-tokens", 12, "--context", 99999,
+                    "--out", out)
     check(result.returncode == 1 and "--overwrite" in result.stderr, "a used folder", result)
     result = tandem(a, b, "--suite", suite, "--limit", 5, "--max-tokens", 12, "--out", out, "--overwrite", "--json")
     check(result.returncode == 0, "--overwrite", result)

@@ -75,6 +75,8 @@ static enum status choose_context(struct engine *e, const struct engine_options 
 {
     size_t made_for = model_shape(e->model)->context_length;
     e->context_length = options->context_length ? options->context_length : made_for;
+    if (e->context_length > made_for && options->context_is_most)
+        e->context_length = made_for;
     if (e->context_length > made_for)
         return error_set(err, STATUS_INVALID,
                          "%s: a context of %zu tokens was asked for, the model was made for %zu",

@@ -36,6 +36,7 @@ struct engine_options {
     size_t n_threads;       /* 0: all CPUs */
     size_t context_length;  /* most tokens of one sequence; 0: the model's, capped so that the
                                cache fits in half of the free memory (a warning says so) */
+    bool context_is_most;   /* a model made for less has its own context, which is no error then */
     size_t max_sequences;   /* running at once; 0: 8 */
     size_t cache_positions; /* of the KV cache, all sequences together; at least the context.
                                0: max_sequences contexts, as far as half of the free memory */

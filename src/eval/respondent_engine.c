@@ -152,6 +152,7 @@ static enum status open_model(const struct respondent_settings *settings, void *
 {
     struct engine_options options = {.n_threads = settings->n_threads,
                                      .context_length = settings->context_length,
+                                     .context_is_most = true,
                                      .max_sequences = 1,
                                      .adapters = settings->adapters,
                                      .n_adapters = settings->n_adapters};
