@@ -59,7 +59,8 @@ struct kernels {
 };
 
 /* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "amx",
- * "neon") or, where that is NULL, the environment's TANDEM_ISA asks for; an error names the ones there are. */
+ * "neon") or, where that is NULL, the environment's TANDEM_ISA asks for; an error names the ones
+ * there are. */
 enum status kernels_select(const char *name, const struct kernels **kernels, struct error *err);
 /* Names of the tables that this CPU can run, best first; NULL-terminated. */
 const char *const *kernels_available(void);
