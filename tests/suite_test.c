@@ -81,7 +81,8 @@ static void test_unknown_suites_are_named(void **state)
     assert_int_equal(suite_open("no-such-suite", &suite, &err), STATUS_NOT_FOUND);
     assert_non_null(strstr(err.message, "core"));
     assert_string_equal(suite_builtin_name(0), "core");
-    assert_null(suite_builtin_name(1));
+    assert_string_equal(suite_builtin_name(1), "starter");
+    assert_null(suite_builtin_name(2));
 }
 
 static struct suite *open_core(void)

@@ -147,7 +147,7 @@ int command_compare(int argc, char **argv)
     struct adapter_words words = {0};
     struct adapter_list adapters[N_SIDES] = {0};
     const struct option options[] = {
-        {"suite", 's', OPTION_STRING, &what.suite, "NAME", "core (default), or a .jsonl file"},
+        {"suite", 's', OPTION_STRING, &what.suite, "NAME", "core (default), starter, or a file"},
         {"out", 'o', OPTION_STRING, &out, "DIR", "the report's folder (tandem-report-A-B-DATE)"},
         {"overwrite", 0, OPTION_FLAG, &overwrite, NULL, "replace the comparison in that folder"},
         {"limit", 'l', OPTION_SIZE, &c.limit, "N",
