@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     struct thread_pool *pool;
     struct gemm gemm;
     struct error err = {0};
-    if (thread_pool_create(0, &pool, &err) || gemm_create(dense_select(NULL), pool, &gemm, &err)) {
+    if (thread_pool_create(0, &pool, &err) || gemm_create(dense_select(NULL), &dense_select(NULL)->product, pool, &gemm, &err)) {
         fprintf(stderr, "train_bench: %s\n", err.message);
         return 1;
     }

@@ -1,8 +1,10 @@
 /* Dense kernels: every instruction set against scalar, and the products in all forms, on ragged
- * shapes, against a plain triple loop in double. */
+ * shapes, against a plain triple loop in double. Products in BF16 have their operands rounded in
+ * that loop too. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernels/gemm.h"
+#include "kernels/half.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,13 +25,56 @@ static void fill(float *x, size_t n, uint64_t seed)
         x[i] = (float)rng_normal(&rng);
 }
 
+/* How a table sees its operands. */
+typedef float view(float x);
+
+static float as_it_is(float x)
+{
+    return x;
+}
+
+static float rounded(float x)
+{
+    return bf16_to_f32(f32_to_bf16(x));
+}
+
 static float at(const struct gemm_operand *o, size_t i, size_t j)
 {
     return o->data[i * o->row_stride + j * o->column_stride];
 }
 
-static void check_product(const struct gemm *gemm, size_t m, size_t n, size_t k, int form,
-                          bool accumulate, bool alone)
+/* C[i, j] in double, and the sum of magnitudes. */
+static double exact_sum(const struct gemm_job *job, view *see, size_t i, size_t j, double start,
+                        double *magnitude)
+{
+    double sum = start;
+    *magnitude = fabs(start);
+    for (size_t p = 0; p < job->k; p++) {
+        double term = (double)see(at(&job->a, i, p)) * see(at(&job->b, p, j));
+        sum += term;
+        *magnitude += fabs(term);
+    }
+    return sum;
+}
+
+/* Every element within the error that k float additions may make; columns from n on untouched. */
+static void check_result(const struct gemm *gemm, const struct gemm_job *job, view *see,
+                         const float *before)
+{
+    for (size_t i = 0; i < job->m; i++)
+        for (size_t j = 0; j < job->c_stride; j++) {
+            float found = job->c[i * job->c_stride + j], start = before[i * job->c_stride + j];
+            double magnitude = 0, sum = start;
+            if (j < job->n)
+                sum = exact_sum(job, see, i, j, job->accumulate ? start : 0, &magnitude);
+            if (!(fabs(sum - found) <= (double)(job->k + 2) * 0x1p-24 * magnitude))
+                fail_msg("%s: %zu x %zu x %zu: element %zu, %zu is %.9g, not %.9g",
+                         gemm->product->name, job->m, job->n, job->k, i, j, found, sum);
+        }
+}
+
+static void check_product(const struct gemm *gemm, view *see, size_t m, size_t n, size_t k,
+                          int form, bool accumulate, bool alone)
 {
     float *a = mem_array(m * k + 1, sizeof *a), *b = mem_array(k * n + 1, sizeof *b);
     float *c = mem_array(m * (n + 3), sizeof *c), *before = mem_array(m * (n + 3), sizeof *c);
@@ -49,43 +94,91 @@ static void check_product(const struct gemm *gemm, size_t m, size_t n, size_t k,
         gemm_run_alone(gemm, 0, &job);
     else
         gemm_run(gemm, &job);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n + 3; j++) {
-            double sum = j < n && !accumulate ? 0 : before[i * (n + 3) + j];
-            for (size_t p = 0; j < n && p < k; p++)
-                sum += (double)at(&job.a, i, p) * at(&job.b, p, j);
-            if (fabs(sum - c[i * (n + 3) + j]) > 1e-4 * (1 + sqrt((double)k)))
-                fail_msg("%s: form %d, %zu x %zu x %zu: element %zu, %zu is %g, not %g",
-                         gemm->kernels->name, form, m, n, k, i, j, c[i * (n + 3) + j], sum);
-        }
+    check_result(gemm, &job, see, before);
     mem_free(a);
     mem_free(b);
     mem_free(c);
     mem_free(before);
 }
 
+static void check_products(const struct dense_product *product, view *see)
+{
+    static const size_t shapes[][3] = {{1, 1, 1},   {12, 32, 256}, {13, 33, 257}, {5, 70, 3},
+                                       {300, 7, 2}, {3, 1000, 5},  {250, 40, 8},  {2, 2, 600},
+                                       {7, 9, 0},   {32, 64, 1},   {65, 100, 33}, {400, 31, 545}};
+    for (size_t threads = 1; threads <= 3; threads++) {
+        struct thread_pool *pool;
+        struct gemm gemm;
+        assert_int_equal(thread_pool_create(threads, &pool, NULL), STATUS_OK);
+        assert_int_equal(gemm_create(dense_select(NULL), product, pool, &gemm, NULL), STATUS_OK);
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+            for (int form = 0; form < 4; form++)
+                for (int how = 0; how < 4; how++)
+                    check_product(&gemm, see, shapes[i][0], shapes[i][1], shapes[i][2], form,
+                                  how & 1, how & 2);
+        gemm_free(&gemm);
+        thread_pool_free(pool);
+    }
+}
+
 static void test_products(void **state)
 {
-    static const size_t shapes[][3] = {{1, 1, 1},     {12, 32, 256}, {13, 33, 257},
-                                       {5, 70, 3},    {300, 7, 2},   {3, 1000, 5},
-                                       {250, 40, 17}, {2, 2, 600},   {7, 9, 0}};
+    (void)state;
+    for (size_t s = 0; s < N_SETS; s++)
+        check_products(&dense_select(sets[s])->product, as_it_is);
+}
+
+/* Tables that this CPU lacks give another one, which is then tested twice. */
+static void test_products_in_bf16(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < N_SETS; s++)
+        check_products(&dense_select(sets[s])->rounded_product, rounded);
+    check_products(dense_select_bf16("avx512"), rounded);
+    check_products(dense_select_bf16("amx"), rounded);
+}
+
+/* The same bits with any number of threads, alone, and as part of a larger product. */
+static void check_bits(const struct dense_product *product)
+{
+    enum { M = 77, N = 1000, K = 600, STRIDE = N };
+    float *a = mem_array(M * K, sizeof *a), *b = mem_array(K * N, sizeof *b);
+    float *first = mem_array(M * N, sizeof *first), *other = mem_array(M * N, sizeof *other);
+    fill(a, M * K, 5);
+    fill(b, K * N, 6);
+    for (size_t threads = 1; threads <= 3; threads++) {
+        struct thread_pool *pool;
+        struct gemm gemm;
+        float *c = threads == 1 ? first : other;
+        assert_int_equal(thread_pool_create(threads, &pool, NULL), STATUS_OK);
+        assert_int_equal(gemm_create(dense_select(NULL), product, pool, &gemm, NULL), STATUS_OK);
+        struct gemm_job job = {M, N, K, gemm_rows(a, K), gemm_rows(b, N), c, STRIDE, false};
+        gemm_run(&gemm, &job);
+        assert_memory_equal(first, c, M * N * sizeof *c);
+        job.m = 33;
+        job.n = 41;
+        job.c = other;
+        gemm_run_alone(&gemm, threads - 1, &job);
+        for (size_t i = 0; i < job.m; i++)
+            assert_memory_equal(first + i * N, other + i * N, job.n * sizeof *other);
+        gemm_free(&gemm);
+        thread_pool_free(pool);
+    }
+    mem_free(a);
+    mem_free(b);
+    mem_free(first);
+    mem_free(other);
+}
+
+static void test_same_bits(void **state)
+{
     (void)state;
     for (size_t s = 0; s < N_SETS; s++) {
-        const struct dense_kernels *kernels = dense_select(sets[s]);
-        for (size_t threads = 1; threads <= 3; threads++) {
-            struct thread_pool *pool;
-            struct gemm gemm;
-            assert_int_equal(thread_pool_create(threads, &pool, NULL), STATUS_OK);
-            assert_int_equal(gemm_create(kernels, pool, &gemm, NULL), STATUS_OK);
-            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-                for (int form = 0; form < 4; form++)
-                    for (int how = 0; how < 4; how++)
-                        check_product(&gemm, shapes[i][0], shapes[i][1], shapes[i][2], form,
-                                      how & 1, how & 2);
-            gemm_free(&gemm);
-            thread_pool_free(pool);
-        }
+        check_bits(&dense_select(sets[s])->product);
+        check_bits(&dense_select(sets[s])->rounded_product);
     }
+    check_bits(dense_select_bf16("avx512"));
+    check_bits(dense_select_bf16("amx"));
 }
 
 static void near_enough(const char *set, const char *what, size_t n, const float *x, const float *y)
@@ -174,6 +267,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),
+        cmocka_unit_test(test_products_in_bf16),
+        cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_softmax_is_that_of_the_library),
     };

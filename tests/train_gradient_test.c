@@ -23,7 +23,8 @@ static struct gemm gemm;
 static int set_up(void **state)
 {
     (void)state;
-    return gemm_create(dense_select(NULL), NULL, &gemm, NULL) ? -1 : 0;
+    const struct dense_kernels *kernels = dense_select(NULL);
+    return gemm_create(kernels, &kernels->product, NULL, &gemm, NULL) ? -1 : 0;
 }
 
 static int tear_down(void **state)

@@ -7,6 +7,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -61,6 +63,29 @@ const struct cpu_features *cpu_features(void)
     pthread_once(&once, detect);
     return &features;
 }
+
+#if defined(__x86_64__)
+static bool amx_permitted;
+
+static void ask_for_amx(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    amx_permitted = (cpu_features()->amx_int8 || cpu_features()->amx_bf16) &&
+                    !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA);
+}
+
+bool cpu_permit_amx(void)
+{
+    static pthread_once_t asked = PTHREAD_ONCE_INIT;
+    pthread_once(&asked, ask_for_amx);
+    return amx_permitted;
+}
+#else
+bool cpu_permit_amx(void)
+{
+    return false;
+}
+#endif
 
 void cpu_model_name(char *out, size_t size)
 {

@@ -13,6 +13,8 @@ struct cpu_features {
 };
 /* Features that the CPU has and the operating system has enabled. */
 const struct cpu_features *cpu_features(void);
+/* Asks the system, once, to let this process use AMX; threads configure their own tiles. */
+bool cpu_permit_amx(void);
 /* "Intel(R) Xeon(R) ..." from the system; "unknown CPU" where it does not tell. */
 void cpu_model_name(char *out, size_t size);
 /* CPUs that this process may use (affinity and, under cgroups, the quota). At least 1. */

@@ -6,6 +6,10 @@
  * TANDEM_DENSE_DOUBLE, because finite differences need float64; then there is only "scalar".
  *
  * Sums run over 16 lanes in an order fixed by their length alone.
+ *
+ * Matrix products have tables of their own, because a loop's instruction set may have several: in
+ * `real`, and in BF16, where operands are rounded (to nearest even) while they are packed and sums
+ * are floats.
  */
 #ifndef TANDEM_KERNELS_DENSE_H
 #define TANDEM_KERNELS_DENSE_H
@@ -29,20 +33,32 @@ struct adamw_step {
     real gradient_scale;           /* from clipping */
 };
 
+/* Packs a panel: `width` rows of A, or columns of B, of which n exist; the others are zero. Only
+ * the packing functions and the tile of one table know the order of elements in it; k elements take
+ * `width` times k, rounded up to k_unit, places. dst is 64-byte aligned. */
+typedef void dense_pack(const real *src, size_t stride, size_t n, size_t k, void *dst,
+                        size_t width);
+
+/* A tile of a matrix product, and how to pack what it reads. */
+struct dense_product {
+    const char *name;
+    size_t rows, columns; /* of a tile; multiples of 4 */
+    size_t k_unit;
+    size_t element_bytes; /* in a panel */
+    /* c[rows, columns] (+)= a * b, of packed panels. accumulate false: c is overwritten. */
+    void (*tile)(const void *a, const void *b, size_t k, real *c, size_t c_stride, bool accumulate);
+    /* Lane i, element p is src[i * stride + p] for "rows", src[p * stride + i] for "columns". */
+    dense_pack *pack_a_rows, *pack_a_columns, *pack_b_rows, *pack_b_columns;
+    /* Before and after a thread's calls of tile; NULL: nothing to do. */
+    void (*begin)(void);
+    void (*end)(void);
+};
+
 struct dense_kernels {
     const char *name;
-
-    /* c[i * c_stride + j] (+)= sum_p a[p * tile_rows + i] * b[p * tile_columns + j], p < k; a and
-     * b are packed and 64-byte aligned. accumulate false: c is overwritten. */
-    size_t tile_rows, tile_columns;
-    void (*tile)(const real *a, const real *b, size_t k, real *c, size_t c_stride, bool accumulate);
-    /* dst[p * width + i] = src[i * stride + p] for i < n (at most width), p < k; 0 for i >= n.
-     * width: a multiple of 4. */
-    void (*pack_rows)(const real *src, size_t stride, size_t n, size_t k, real *dst, size_t width);
-
-    /* dst[p * width + i] = src[p * stride + i] for i < n, p < k; 0 for i >= n. */
-    void (*pack_columns)(const real *src, size_t stride, size_t n, size_t k, real *dst,
-                         size_t width);
+    struct dense_product product;
+    /* Floats rounded to BF16, multiplied in `real`: for CPUs without instructions for BF16. */
+    struct dense_product rounded_product;
 
     real (*dot)(const real *a, const real *b, size_t n);
     double (*square_sum)(const real *x, size_t n);
@@ -81,7 +97,11 @@ struct dense_kernels {
  * Instruction sets without a table here get "scalar". */
 const struct dense_kernels *dense_select(const char *name);
 
-/* The tables; AVX ones are NULL where they were not compiled. Only dense.c looks here. */
+/* The products in BF16 that go with dense_select(name). */
+const struct dense_product *dense_select_bf16(const char *name);
+
+/* The tables; those of AVX and AMX exist on x86-64 only. Only dense.c looks here. */
 extern const struct dense_kernels dense_scalar, dense_avx2, dense_avx512;
+extern const struct dense_product dense_avx512_bf16, dense_amx_bf16;
 
 #endif

@@ -18,8 +18,8 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3, VECTOR_LENGTH = 8 };
 
 const struct dense_kernels dense_avx2 = {
     .name = "avx2",
-    .tile_rows = TILE_ROWS,
-    .tile_columns = TILE_COLUMNS,
-    .tile = gemm_tile,
+    .product = DENSE_PRODUCT("avx2", pack_rows, pack_columns),
+    .rounded_product =
+        DENSE_PRODUCT("avx2, rounded to BF16", pack_rows_rounded, pack_columns_rounded),
     DENSE_LOOPS,
 };

@@ -18,8 +18,8 @@ enum { TILE_ROWS = 12, TILE_VECTORS = 2, VECTOR_LENGTH = 16 };
 
 const struct dense_kernels dense_avx512 = {
     .name = "avx512",
-    .tile_rows = TILE_ROWS,
-    .tile_columns = TILE_COLUMNS,
-    .tile = gemm_tile,
+    .product = DENSE_PRODUCT("avx512", pack_rows, pack_columns),
+    .rounded_product =
+        DENSE_PRODUCT("avx512, rounded to BF16", pack_rows_rounded, pack_columns_rounded),
     DENSE_LOOPS,
 };

@@ -3,9 +3,10 @@
 
 enum { TILE_ROWS = 4, TILE_COLUMNS = 8 };
 
-static void gemm_tile(const real *a, const real *b, size_t k, real *c, size_t c_stride,
+static void gemm_tile(const void *a_panel, const void *b_panel, size_t k, real *c, size_t c_stride,
                       bool accumulate)
 {
+    const real *a = a_panel, *b = b_panel;
     real sum[TILE_ROWS][TILE_COLUMNS] = {0};
     for (size_t p = 0; p < k; p++)
         for (size_t i = 0; i < TILE_ROWS; i++)
@@ -27,8 +28,8 @@ static void pack_four(const real *src, size_t stride, size_t k, real *dst, size_
 
 const struct dense_kernels dense_scalar = {
     .name = "scalar",
-    .tile_rows = TILE_ROWS,
-    .tile_columns = TILE_COLUMNS,
-    .tile = gemm_tile,
+    .product = DENSE_PRODUCT("scalar", pack_rows, pack_columns),
+    .rounded_product =
+        DENSE_PRODUCT("scalar, rounded to BF16", pack_rows_rounded, pack_columns_rounded),
     DENSE_LOOPS,
 };

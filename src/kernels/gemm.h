@@ -3,7 +3,8 @@
  * A and B are described by their strides, so a transpose is a view: with rows `ld` apart,
  * gemm_rows(data, ld) is the matrix as it lies there and gemm_transposed(data, ld) its transpose.
  * Panels of both are packed into cache-sized blocks; the sum over k runs in an order that neither
- * the number of threads nor the other sizes change.
+ * the number of threads nor the other sizes change. In BF16 the packing rounds the operands; C and
+ * the sums are floats.
  */
 #ifndef TANDEM_KERNELS_GEMM_H
 #define TANDEM_KERNELS_GEMM_H
@@ -36,13 +37,15 @@ struct gemm_job {
 
 struct gemm {
     const struct dense_kernels *kernels;
+    const struct dense_product *product;
     struct thread_pool *pool; /* not owned; may be NULL */
-    real *shared;             /* packed block of B that all threads use */
-    real *own;                /* per thread: blocks of A and of B */
+    unsigned char *shared;    /* packed block of B that all threads use */
+    unsigned char *own;       /* per thread: blocks of A and of B */
 };
 
-enum status gemm_create(const struct dense_kernels *kernels, struct thread_pool *pool,
-                        struct gemm *gemm, struct error *err);
+/* product: of `kernels`, or one of dense_select_bf16(). */
+enum status gemm_create(const struct dense_kernels *kernels, const struct dense_product *product,
+                        struct thread_pool *pool, struct gemm *gemm, struct error *err);
 void gemm_free(struct gemm *gemm);
 size_t gemm_bytes(const struct gemm *gemm);
 

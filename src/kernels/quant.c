@@ -4,10 +4,6 @@
 #include "kernels/quant_plain.h"
 #include "kernels/quant_tables.h"
 
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 /* --- Selection --- */
 
 static const struct quant_kernels quant_scalar = {.quantize = quantize_rows, .rows = multiply_rows};
@@ -23,28 +19,10 @@ const struct quant_kernels *quant_select(const char *isa)
     return strcmp(isa, "scalar") ? NULL : &quant_scalar;
 }
 
-#if defined(__x86_64__)
-static bool amx_permitted;
-
-static void ask_for_amx(void)
-{
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
-    amx_permitted = cpu_features()->amx_int8 && cpu_features()->avx512_vnni &&
-                    !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA);
-}
-
 bool quant_amx_permitted(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, ask_for_amx);
-    return amx_permitted;
+    return cpu_features()->amx_int8 && cpu_features()->avx512_vnni && cpu_permit_amx();
 }
-#else
-bool quant_amx_permitted(void)
-{
-    return false;
-}
-#endif
 
 bool quant_supports(enum tensor_type type)
 {

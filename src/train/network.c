@@ -471,7 +471,10 @@ enum status network_create(const struct network_options *options, struct network
     if (options->lora)
         n->lora = *options->lora;
     n->layers = mem_array(s->n_layers, sizeof *n->layers);
-    enum status status = gemm_create(dense_select(options->isa), options->pool, &n->gemm, err);
+    const struct dense_kernels *kernels = dense_select(options->isa);
+    enum status status =
+        gemm_create(kernels, options->bf16 ? dense_select_bf16(options->isa) : &kernels->product,
+                    options->pool, &n->gemm, err);
     if (!status && !n->layers)
         status = error_memory(err, "layers");
     if (!status)

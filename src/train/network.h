@@ -46,6 +46,7 @@ struct network_options {
     const struct hyperparameters *shape;
     struct thread_pool *pool;        /* not owned; may be NULL */
     const char *isa;                 /* NULL: TANDEM_ISA or the best */
+    bool bf16;                       /* products in BF16 with F32 sums */
     size_t max_rows;                 /* most rows in one batch */
     const struct lora_options *lora; /* NULL: train everything */
     const struct weights *base;      /* with lora: the frozen base; must outlive the network */

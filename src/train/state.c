@@ -94,8 +94,8 @@ static enum status compare_settings(const char *path, const json_t *saved, const
     json_object_foreach((json_t *)(uintptr_t)wanted, key, value)
     {
         const json_t *other = json_object_get(saved, key);
-        if (json_equal(value, other))
-            continue;
+        if (json_equal(value, other) || (!other && json_is_false(value)))
+            continue; /* a switch that is off may be newer than the file */
         struct strbuf before = {0}, now = {0};
         json_write(&before, other, false);
         json_write(&now, value, false);

@@ -178,6 +178,7 @@ static enum status make_network(struct trainer *t, struct error *err)
     struct network_options options = {.shape = checkpoint_hyperparameters(t->checkpoint),
                                       .pool = t->pool,
                                       .max_rows = t->max_rows,
+                                      .bf16 = o->bf16,
                                       .lora = o->lora ? &t->lora : NULL,
                                       .base = &t->weights,
                                       .kernels = t->kernels};
@@ -296,13 +297,15 @@ static enum status describe_run(struct trainer *t, struct error *err)
     if (status)
         return status;
     t->settings = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b}",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, "
+        "s:b}",
         "model", o->model, "data_sha256", hash, "seed", (json_int_t)o->seed, "batch_tokens",
         (json_int_t)o->batch_tokens, "micro_tokens", (json_int_t)t->max_rows, "max_length",
         (json_int_t)t->max_length, "rate", s->rate, "final_rate", s->final_rate, "warmup",
         (json_int_t)s->warmup, "beta1", s->beta1, "beta2", s->beta2, "epsilon", s->epsilon,
         "weight_decay", s->weight_decay, "clip", s->clip, "steps", (json_int_t)s->steps,
-        "parameters", (json_int_t)t->optimizer.parameters->total, "from_scratch", !t->has_weights);
+        "parameters", (json_int_t)t->optimizer.parameters->total, "from_scratch", !t->has_weights,
+        "bf16", o->bf16);
     if (t->settings && o->lora)
         json_object_set_new(t->settings, "lora",
                             json_pack("{s:I, s:f, s:I}", "rank", (json_int_t)t->lora.rank, "alpha",

@@ -33,6 +33,7 @@ struct trainer_options {
                                       micro_tokens allow */
     size_t eval_every, save_every; /* steps; 0: never (evaluation: only at the end) */
     size_t threads;                /* 0: all */
+    bool bf16;                     /* products in BF16 with F32 sums: mixed precision */
     uint64_t seed;
     enum tensor_type type; /* of the written model */
     struct optimizer_options optimizer;
