@@ -6,6 +6,7 @@
 #define TANDEM_COMMANDS(X)                                                                         \
     X("compare", command_compare, "two models side by side: answers judged and timed, a report")   \
     X("run", command_run, "answer a prompt, or chat in the terminal")                              \
+    X("serve", command_serve, "an OpenAI-compatible API over HTTP, for one or more models")        \
     X("generate", command_generate, "continue a sequence of token ids")                            \
     X("logits", command_logits, "log-likelihoods and logits of a sequence of token ids")           \
     X("bench", command_bench, "speed of prompt processing and generation")                         \

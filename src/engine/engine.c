@@ -84,7 +84,7 @@ static enum status choose_context(struct engine *e, const struct engine_options 
     if (!options->context_length && affordable < made_for) {
         e->context_length = affordable > PAGE_POSITIONS ? affordable : PAGE_POSITIONS;
         log_warning("the context is %zu tokens here (the model: %zu), so that its cache fits in "
-                    "half of the free memory; --context sets it",
+                    "memory; --context sets it",
                     e->context_length, made_for);
     }
     return STATUS_OK;
@@ -95,7 +95,9 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
 {
     const struct hyperparameters *shape = model_shape(e->model);
     struct kv_options kv = {.type = options->kv_f32 ? TYPE_F32 : TYPE_F16};
-    size_t affordable = affordable_positions(e, kv_position_bytes(shape, kv.type));
+    size_t position_bytes = kv_position_bytes(shape, kv.type);
+    size_t affordable = options->cache_bytes ? options->cache_bytes / position_bytes
+                                             : affordable_positions(e, position_bytes);
     enum status status = choose_context(e, options, affordable, err);
     if (status)
         return status;

@@ -39,7 +39,8 @@ struct engine_options {
     bool context_is_most;   /* a model made for less has its own context, which is no error then */
     size_t max_sequences;   /* running at once; 0: 8 */
     size_t cache_positions; /* of the KV cache, all sequences together; at least the context.
-                               0: max_sequences contexts, as far as half of the free memory */
+                               0: max_sequences contexts, as far as memory goes */
+    size_t cache_bytes;     /* most memory for the KV cache; 0: half of what is free */
     size_t max_rows;        /* per step; 0: 512 */
     bool kv_f32;            /* cache in F32 instead of F16 */
     const char *isa;

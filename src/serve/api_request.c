@@ -1,0 +1,230 @@
+#include "serve/api_request.h"
+#include "base/memory.h"
+#include "serve/api_fields.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Fields with a form of their own --- */
+
+static bool read_seed(void *target, const char *name, const json_t *value, struct api_error *error)
+{
+    struct api_request *r = target;
+    if (!json_is_integer(value))
+        return field_wrong_type(name, "an integer", error);
+    r->has_seed = true;
+    r->seed = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static bool add_stop(struct api_request *r, const json_t *value, struct api_error *error)
+{
+    const char *text = json_string_value(value);
+    if (!text || !*text || strlen(text) != json_string_length(value))
+        return api_refuse(error, 400, "invalid_value", "stop",
+                          "\"stop\" must be a string, or a list of strings, none of them empty");
+    if (r->n_stops == MAX_STOPS)
+        return api_refuse(error, 400, "invalid_value", "stop",
+                          "\"stop\" lists more than %d strings", MAX_STOPS);
+    r->stops[r->n_stops++] = text;
+    return true;
+}
+
+static bool read_stop(void *target, const char *name, const json_t *value, struct api_error *error)
+{
+    size_t i;
+    const json_t *item;
+    (void)name;
+    if (!json_is_array(value))
+        return add_stop(target, value, error);
+    json_array_foreach(value, i, item) if (!add_stop(target, item, error)) return false;
+    return true;
+}
+
+static bool read_bias(const char *key, const json_t *value, struct logit_bias *bias)
+{
+    char *end;
+    errno = 0;
+    long id = strtol(key, &end, 10);
+    if (errno || end == key || *end || id < 0 || id > INT32_MAX || !json_is_number(value) ||
+        fabs(json_number_value(value)) > 100)
+        return false;
+    *bias = (struct logit_bias){(int32_t)id, (float)json_number_value(value)};
+    return true;
+}
+
+static bool read_logit_bias(void *target, const char *name, const json_t *value,
+                            struct api_error *error)
+{
+    struct api_request *r = target;
+    const char *key;
+    json_t *item;
+    if (!json_is_object(value))
+        return field_wrong_type(name, "an object of token ids and numbers", error);
+    size_t n = json_object_size(value);
+    if (n > MAX_BIASES)
+        return api_refuse(error, 400, "invalid_value", name, "\"%s\" has %zu entries; at most %d",
+                          name, n, MAX_BIASES);
+    r->logit_bias = mem_array(n, sizeof *r->logit_bias);
+    if (!r->logit_bias)
+        return api_refuse(error, 503, "out_of_memory", name, "out of memory for \"%s\"", name);
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+    {
+        if (!read_bias(key, item, &r->logit_bias[r->n_logit_bias++]))
+            return api_refuse(error, 400, "invalid_value", name,
+                              "\"%s\" must give token ids, as strings, biases from -100 to 100",
+                              name);
+    }
+    return true;
+}
+
+static bool read_stream_options(void *target, const char *name, const json_t *value,
+                                struct api_error *error)
+{
+    static const struct field fields[] = {
+        {"include_usage", FIELD_BOOL, .offset = offsetof(struct api_request, include_usage)}, {0}};
+    return fields_read(fields, ~0u, value, name, target, error);
+}
+
+static bool read_prompt(void *target, const char *name, const json_t *value,
+                        struct api_error *error)
+{
+    struct api_request *r = target;
+    if (!json_is_string(value) && !(json_is_array(value) && json_array_size(value) > 0))
+        return field_wrong_type(name, "a string, or a list of strings or of token ids", error);
+    r->prompt = value;
+    return true;
+}
+
+/* Legacy completions: the number of alternatives. */
+static bool read_logprob_count(void *target, const char *name, const json_t *value,
+                               struct api_error *error)
+{
+    struct api_request *r = target;
+    static const struct field fields[] = {{"logprobs", FIELD_INTEGER,
+                                           .offset = offsetof(struct api_request, top_logprobs),
+                                           .least = 0, .most = MAX_TOP_LOGPROBS},
+                                          {0}};
+    r->logprobs = true;
+    return field_read(fields, name, value, target, error);
+}
+
+static bool read_response_format(void *target, const char *name, const json_t *value,
+                                 struct api_error *error)
+{
+    const char *type = json_string_value(json_object_get(value, "type"));
+    (void)target;
+    if (!type)
+        return field_wrong_type(name, "an object with a \"type\"", error);
+    if (strcmp(type, "text") != 0)
+        return api_refuse(error, 400, "unsupported_value", name,
+                          "\"response_format\" of type \"%s\" is not supported by this version; "
+                          "\"text\" is",
+                          type);
+    return true;
+}
+
+/* --- Tables --- */
+
+#define AT(member) .offset = offsetof(struct api_request, member)
+
+static const struct field fields[] = {
+    {"model", FIELD_STRING, AT(model)},
+    {"messages", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_messages},
+    {"prompt", FIELD_CUSTOM, .kinds = API_COMPLETION, .read = read_prompt},
+    {"n", FIELD_INTEGER, AT(n), .least = 1, .most = MAX_CHOICES},
+    {"max_tokens", FIELD_INTEGER, AT(max_tokens), .least = 1, .most = 1e9},
+    {"max_completion_tokens", FIELD_INTEGER, AT(max_tokens), .kinds = API_CHAT, .least = 1,
+     .most = 1e9},
+    {"stream", FIELD_BOOL, AT(stream)},
+    {"stream_options", FIELD_CUSTOM, .read = read_stream_options},
+    {"temperature", FIELD_NUMBER, AT(temperature), .least = 0, .most = 2},
+    {"top_p", FIELD_NUMBER, AT(top_p), .least = 0, .most = 1},
+    {"top_k", FIELD_INTEGER, AT(top_k), .least = 0, .most = INT32_MAX},
+    {"min_p", FIELD_NUMBER, AT(min_p), .least = 0, .most = 1},
+    {"repetition_penalty", FIELD_NUMBER, AT(repetition_penalty), .least = 0.01, .most = 100},
+    {"frequency_penalty", FIELD_NUMBER, AT(frequency_penalty), .least = -2, .most = 2},
+    {"presence_penalty", FIELD_NUMBER, AT(presence_penalty), .least = -2, .most = 2},
+    {"seed", FIELD_CUSTOM, .read = read_seed},
+    {"stop", FIELD_CUSTOM, .read = read_stop},
+    {"logit_bias", FIELD_CUSTOM, .read = read_logit_bias},
+    {"logprobs", FIELD_BOOL, AT(logprobs), .kinds = API_CHAT},
+    {"logprobs", FIELD_CUSTOM, .kinds = API_COMPLETION, .read = read_logprob_count},
+    {"top_logprobs", FIELD_INTEGER, AT(top_logprobs), .kinds = API_CHAT, .least = 0,
+     .most = MAX_TOP_LOGPROBS},
+    {"ignore_eos", FIELD_BOOL, AT(ignore_eos)},
+    {"response_format", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_response_format},
+    {"user", FIELD_IGNORED},
+    {"metadata", FIELD_IGNORED},
+    {"safety_identifier", FIELD_IGNORED},
+    {"prompt_cache_key", FIELD_IGNORED},
+    {0}};
+
+/* --- The whole --- */
+
+static bool check_together(const struct api_request *r, struct api_error *error)
+{
+    if (r->kind == API_CHAT && !r->messages)
+        return api_refuse(error, 400, "missing_required_parameter", "messages",
+                          "\"messages\" is missing");
+    if (r->kind == API_COMPLETION && !r->prompt)
+        return api_refuse(error, 400, "missing_required_parameter", "prompt",
+                          "\"prompt\" is missing");
+    if (r->top_logprobs > 0 && !r->logprobs)
+        return api_refuse(error, 400, "invalid_value", "top_logprobs",
+                          "\"top_logprobs\" needs \"logprobs\": true");
+    if (r->include_usage && !r->stream)
+        return api_refuse(error, 400, "invalid_value", "stream_options",
+                          "\"stream_options\" needs \"stream\": true");
+    return true;
+}
+
+bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *r,
+                      struct api_error *error)
+{
+    *r = (struct api_request){.kind = kind,
+                              .document = document,
+                              .n = 1,
+                              .max_tokens = kind == API_COMPLETION ? 16 : 0,
+                              .temperature = NAN,
+                              .top_p = NAN,
+                              .min_p = NAN,
+                              .repetition_penalty = NAN,
+                              .top_k = -1};
+    return fields_read(fields, kind, document, NULL, r, error) && check_together(r, error);
+}
+
+void api_request_free(struct api_request *r)
+{
+    mem_free(r->logit_bias);
+    r->logit_bias = NULL;
+}
+
+static bool set(double *value, double asked)
+{
+    if (!isnan(asked))
+        *value = asked;
+    return !isnan(asked);
+}
+
+struct sampling api_request_sampling(const struct api_request *r, struct sampling s)
+{
+    bool sampled = set(&s.temperature, r->temperature);
+    sampled |= set(&s.top_p, r->top_p);
+    sampled |= set(&s.min_p, r->min_p);
+    set(&s.repetition_penalty, r->repetition_penalty);
+    if (r->top_k >= 0) {
+        s.top_k = r->top_k;
+        sampled = true;
+    }
+    if (sampled) /* who names a sampling parameter wants sampling */
+        s.greedy = false;
+    s.frequency_penalty = r->frequency_penalty;
+    s.presence_penalty = r->presence_penalty;
+    s.logit_bias = r->logit_bias;
+    s.n_logit_bias = r->n_logit_bias;
+    s.seed = r->seed;
+    return s;
+}

@@ -1,0 +1,62 @@
+/* Requests for answers, /v1/chat/completions and /v1/completions: from JSON to checked values.
+ *
+ * Every field is known by name, with the kinds of request that have it, its type and its range;
+ * whatever else a request holds is refused by name. Fields that mean nothing here but are harmless
+ * (user, metadata, ...) are accepted and listed in `ignored`.
+ */
+#ifndef TANDEM_SERVE_API_REQUEST_H
+#define TANDEM_SERVE_API_REQUEST_H
+
+#include "base/json.h"
+#include "engine/sampler.h"
+#include "serve/api_error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAX_CHOICES = 16, MAX_STOPS = 16, MAX_BIASES = 1024 };
+
+enum api_kind { API_CHAT = 1, API_COMPLETION = 2 };
+
+enum tool_choice { TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED, TOOLS_NAMED };
+
+struct api_request {
+    enum api_kind kind;
+    const json_t *document; /* whose strings the others point to */
+    const char *model;      /* NULL: the first */
+    const json_t *messages; /* chat: a non-empty array of checked messages */
+    const json_t *prompt;   /* completion: a string, or an array of strings or of token ids */
+    int64_t n;
+    int64_t max_tokens; /* 0: to the context's end */
+    bool stream, include_usage;
+    bool logprobs;
+    int64_t top_logprobs;
+
+    /* NAN, or -1 for top_k: as the model's generation_config says. */
+    double temperature, top_p, min_p, repetition_penalty;
+    int64_t top_k;
+    double frequency_penalty, presence_penalty;
+    bool has_seed, ignore_eos;
+    uint64_t seed;
+    struct logit_bias *logit_bias; /* mem_free */
+    size_t n_logit_bias;
+    const char *stops[MAX_STOPS];
+    size_t n_stops;
+
+    const json_t *tools; /* NULL: none */
+    enum tool_choice tool_choice;
+    const char *tool_name; /* for TOOLS_NAMED */
+    bool one_tool_call;    /* parallel_tool_calls: false */
+};
+
+/* `document` must outlive the request. False with `error` filled; api_request_free() in any
+ * case. */
+bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *request,
+                      struct api_error *error);
+void api_request_free(struct api_request *request);
+
+/* The sampling that is asked for, on top of a model's defaults. */
+struct sampling api_request_sampling(const struct api_request *request, struct sampling defaults);
+
+#endif

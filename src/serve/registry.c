@@ -1,0 +1,317 @@
+#include "serve/registry.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { RETRY_SECONDS = 2 };
+
+enum residence { UNLOADED, LOADING, LOADED };
+
+/* A model that is served, in memory or not. */
+struct resident {
+    const char *name, *path;
+    size_t file_bytes;
+    enum residence state;
+    struct engine *engine;
+    size_t bytes; /* of the budget */
+    size_t n_leases, n_answers;
+    double last_used;
+};
+
+struct registry {
+    struct serve_options options;
+    pthread_mutex_t mutex;
+    pthread_cond_t loaded;
+    struct resident *residents; /* [n_residents] */
+    size_t n_residents;
+    size_t budget, used; /* bytes */
+    time_t created;
+};
+
+/* --- Sizes --- */
+
+static size_t file_size(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) ? 0 : (size_t)info.st_size;
+}
+
+static bool holds_weights(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcmp(dot, ".safetensors") || !strcmp(dot, ".gguf"));
+}
+
+/* What the weights of a checkpoint take, before it is opened. */
+static size_t weight_file_bytes(const char *path)
+{
+    if (!file_is_directory(path))
+        return file_size(path);
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    size_t sum = 0;
+    while (folder && (entry = readdir(folder)))
+        if (holds_weights(entry->d_name)) {
+            char *file = file_join(path, entry->d_name);
+            sum += file ? file_size(file) : 0;
+            mem_free(file);
+        }
+    if (folder)
+        closedir(folder);
+    return sum;
+}
+
+/* The budget less the weights of all models, in equal shares where that leaves something worth
+ * having; else the model has the memory to itself while it is loaded. */
+static size_t cache_share(const struct registry *r, const struct resident *m)
+{
+    size_t weights = 0, least = (size_t)64 << 20;
+    for (size_t i = 0; i < r->n_residents; i++)
+        weights += r->residents[i].file_bytes;
+    if (r->budget > weights && (r->budget - weights) / r->n_residents >= least)
+        return (r->budget - weights) / r->n_residents;
+    return r->budget > m->file_bytes + least ? r->budget - m->file_bytes : least;
+}
+
+static size_t engine_bytes(const struct engine *engine)
+{
+    struct engine_info info = engine_info(engine);
+    return info.weight_bytes + info.kv_bytes + info.scratch_bytes;
+}
+
+/* --- Loading --- */
+
+static void unload(struct registry *r, struct resident *m)
+{
+    engine_close(m->engine);
+    m->engine = NULL;
+    m->state = UNLOADED;
+    r->used -= m->bytes;
+    m->bytes = 0;
+}
+
+/* Unloads idle models, the longest unused first, until `bytes` more fit; false if they do not. */
+static bool make_room(struct registry *r, size_t bytes)
+{
+    while (r->used + bytes > r->budget) {
+        struct resident *oldest = NULL;
+        for (size_t i = 0; i < r->n_residents; i++) {
+            struct resident *m = &r->residents[i];
+            if (m->state == LOADED && m->n_leases == 0 &&
+                (!oldest || m->last_used < oldest->last_used))
+                oldest = m;
+        }
+        if (!oldest)
+            return false;
+        unload(r, oldest);
+    }
+    return true;
+}
+
+static bool refuse_room(const struct registry *r, const struct resident *m, struct api_error *error)
+{
+    static const double MIB = 1 << 20;
+    if (m->file_bytes > r->budget)
+        return api_refuse(error, 503, "out_of_memory", "model",
+                          "%s needs %.0f MiB for its weights alone, and the budget for all models "
+                          "is %.0f MiB: serve a smaller or more strongly quantized model, or raise "
+                          "--memory",
+                          m->name, (double)m->file_bytes / MIB, (double)r->budget / MIB);
+    api_refuse(error, 503, "models_busy", "model",
+               "%s needs %.0f MiB, and models in use hold %.0f of the %.0f MiB for all models: try "
+               "again, or raise --memory",
+               m->name, (double)m->file_bytes / MIB, (double)r->used / MIB,
+               (double)r->budget / MIB);
+    error->retry_after = RETRY_SECONDS;
+    return false;
+}
+
+static bool refuse_load(const struct resident *m, const struct error *err, struct api_error *error)
+{
+    log_warning("%s cannot be loaded: %s", m->name, err->message);
+    return api_refuse(error, 503, "model_load_failed", "model", "%s cannot be loaded: %s", m->name,
+                      err->message);
+}
+
+/* Called, and returns, under the mutex, which it lets go while the model is read. */
+static bool load(struct registry *r, struct resident *m, struct api_error *error)
+{
+    struct error err = {0};
+    if (!make_room(r, m->file_bytes))
+        return refuse_room(r, m, error);
+    struct engine_options options = r->options.engine;
+    options.cache_bytes = cache_share(r, m);
+    m->state = LOADING;
+    m->bytes = m->file_bytes;
+    r->used += m->bytes;
+    pthread_mutex_unlock(&r->mutex);
+    struct engine *engine;
+    enum status status = engine_open(m->path, &options, &engine, &err);
+    pthread_mutex_lock(&r->mutex);
+    r->used -= m->bytes;
+    m->bytes = status ? 0 : engine_bytes(engine);
+    r->used += m->bytes;
+    m->engine = engine;
+    m->state = status ? UNLOADED : LOADED;
+    m->last_used = clock_seconds();
+    pthread_cond_broadcast(&r->loaded);
+    if (status)
+        return refuse_load(m, &err, error);
+    m->n_leases++; /* not this one */
+    make_room(r, 0);
+    m->n_leases--;
+    return true;
+}
+
+/* --- Leases --- */
+
+static struct resident *find(struct registry *r, const char *model)
+{
+    for (size_t i = 0; i < r->n_residents; i++)
+        if (!model || !strcmp(r->residents[i].name, model))
+            return &r->residents[i];
+    return NULL;
+}
+
+static bool make_loaded(struct registry *r, struct resident *m, struct api_error *error)
+{
+    while (m->state == LOADING)
+        pthread_cond_wait(&r->loaded, &r->mutex);
+    return m->state == LOADED || load(r, m, error);
+}
+
+static bool take_place(const struct registry *r, struct resident *m, size_t n,
+                       struct api_error *error)
+{
+    size_t most = r->options.engine.max_sequences + r->options.max_queue;
+    if (n <= most && m->n_answers <= most - n)
+        return true;
+    api_refuse(error, 429, "queue_full", NULL,
+               "%zu answers of %s are being made or wait, and at most %zu may: try again later",
+               m->n_answers, m->name, most);
+    error->retry_after = RETRY_SECONDS;
+    return false;
+}
+
+bool registry_acquire(struct registry *r, const char *model, size_t n_answers, struct lease *lease,
+                      struct api_error *error)
+{
+    struct resident *m = find(r, model);
+    if (!m)
+        return api_refuse(error, 404, "model_not_found", "model",
+                          "there is no model \"%s\" here; GET /v1/models lists them", model);
+    pthread_mutex_lock(&r->mutex);
+    bool ok = take_place(r, m, n_answers, error) && make_loaded(r, m, error);
+    if (ok) {
+        m->n_leases++;
+        m->n_answers += n_answers;
+        *lease = (struct lease){m->engine, m->name, n_answers, m};
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return ok;
+}
+
+void registry_release(struct registry *r, struct lease *lease)
+{
+    struct resident *m = lease->resident;
+    if (!m)
+        return;
+    pthread_mutex_lock(&r->mutex);
+    m->n_leases--;
+    m->n_answers -= lease->n_answers;
+    m->last_used = clock_seconds();
+    pthread_mutex_unlock(&r->mutex);
+    *lease = (struct lease){0};
+}
+
+/* --- Listing --- */
+
+static json_t *describe(const struct registry *r, const struct resident *m)
+{
+    json_t *entry =
+        json_pack("{ss ss sI ss sb}", "id", m->name, "object", "model", "created",
+                  (json_int_t)r->created, "owned_by", "tandem", "loaded", m->state == LOADED);
+    if (m->state != LOADED)
+        return entry;
+    struct engine_info info = engine_info(m->engine);
+    json_object_set_new(entry, "family",
+                        json_string(info.family == FAMILY_PHI3 ? "Phi-3" : "Qwen2"));
+    json_object_set_new(entry, "parameters", json_integer((json_int_t)info.n_parameters));
+    json_object_set_new(entry, "weight_type", json_string(info.weight_type));
+    json_object_set_new(entry, "context_length", json_integer((json_int_t)info.context_length));
+    json_object_set_new(entry, "memory_bytes", json_integer((json_int_t)m->bytes));
+    return entry;
+}
+
+json_t *registry_list(struct registry *r)
+{
+    json_t *data = json_array();
+    pthread_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < r->n_residents; i++)
+        json_array_append_new(data, describe(r, &r->residents[i]));
+    pthread_mutex_unlock(&r->mutex);
+    return json_pack("{s:s, s:o}", "object", "list", "data", data);
+}
+
+/* --- Creating --- */
+
+static enum status load_first(struct registry *r, struct error *err)
+{
+    struct lease lease;
+    struct api_error refusal = {0};
+    if (!registry_acquire(r, NULL, 1, &lease, &refusal))
+        return error_set(err, STATUS_INVALID, "%s", refusal.message);
+    registry_release(r, &lease);
+    return STATUS_OK;
+}
+
+enum status registry_create(const struct serve_options *options, struct registry **out,
+                            struct error *err)
+{
+    *out = NULL;
+    struct registry *r = mem_alloc(sizeof *r);
+    struct resident *residents = mem_array(options->n_models, sizeof *residents);
+    if (!r || !residents) {
+        mem_free(r);
+        mem_free(residents);
+        return error_memory(err, "the list of models");
+    }
+    *r = (struct registry){.options = *options,
+                           .residents = residents,
+                           .n_residents = options->n_models,
+                           .budget = options->memory ? options->memory : mem_available() / 4 * 3,
+                           .created = time(NULL)};
+    pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->loaded, NULL);
+    for (size_t i = 0; i < r->n_residents; i++) {
+        const struct served_model *from = &options->models[i];
+        residents[i] = (struct resident){
+            .name = from->name, .path = from->path, .file_bytes = weight_file_bytes(from->path)};
+    }
+    enum status status = load_first(r, err);
+    if (status)
+        registry_free(r);
+    else
+        *out = r;
+    return status;
+}
+
+void registry_free(struct registry *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_residents; i++)
+        engine_close(r->residents[i].engine);
+    pthread_cond_destroy(&r->loaded);
+    pthread_mutex_destroy(&r->mutex);
+    mem_free(r->residents);
+    mem_free(r);
+}

@@ -1,0 +1,37 @@
+/* The models that are served: which are in memory, who uses them, what is unloaded for another.
+ *
+ * Models are loaded when they are first asked for. Where the memory budget has no room, models
+ * that nobody uses go, the longest unused first. A lease keeps its model in memory.
+ */
+#ifndef TANDEM_SERVE_REGISTRY_H
+#define TANDEM_SERVE_REGISTRY_H
+
+#include "base/json.h"
+#include "serve/api_error.h"
+#include "serve/serve.h"
+
+struct registry;
+
+struct lease {
+    struct engine *engine;
+    const char *model; /* as clients name it; lives as long as the registry */
+    size_t n_answers;
+    struct resident *resident;
+};
+
+/* Loads the first model. */
+enum status registry_create(const struct serve_options *options, struct registry **registry,
+                            struct error *err);
+/* Every lease must have been released. */
+void registry_free(struct registry *registry);
+
+/* For n_answers generations of `model` (NULL: the first). Waits while the model is loaded. False
+ * with `error` filled: no such model, no room in memory, too many requests waiting. */
+bool registry_acquire(struct registry *registry, const char *model, size_t n_answers,
+                      struct lease *lease, struct api_error *error);
+void registry_release(struct registry *registry, struct lease *lease);
+
+/* OpenAI's list of models; new reference. */
+json_t *registry_list(struct registry *registry);
+
+#endif

@@ -1,0 +1,30 @@
+/* The paths that the server knows. */
+#include "serve/server_internal.h"
+
+#include <string.h>
+
+static const struct route routes[] = {
+    {"GET", "/health", api_health, .is_open = true},
+    {"GET", "/v1/models", api_models},
+    {"POST", "/v1/chat/completions", api_chat_completions},
+};
+
+const struct route *route_find(const char *method, const char *path, struct api_error *error)
+{
+    const struct route *same_path = NULL;
+    if (!strcmp(method, "HEAD"))
+        method = "GET";
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (strcmp(routes[i].path, path) != 0)
+            continue;
+        if (!strcmp(routes[i].method, method))
+            return &routes[i];
+        same_path = &routes[i];
+    }
+    if (same_path)
+        api_refuse(error, 405, "method_not_allowed", NULL, "%s takes %s, not %s", path,
+                   same_path->method, method);
+    else
+        api_refuse(error, 404, "not_found", NULL, "there is nothing at %s %s", method, path);
+    return NULL;
+}

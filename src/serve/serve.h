@@ -1,0 +1,65 @@
+/* The server: an OpenAI-compatible API over HTTP for one or more models.
+ *
+ *     struct serve_options options = serve_defaults;
+ *     options.models = models, options.n_models = n;
+ *     server_start(&options, &server, &err);
+ *     ... until it shall end: server_drain(server); while (server_active(server)) wait ...
+ *     server_stop(server);
+ *
+ * Every connection has a thread of its own, which may block; the engine's step thread never waits
+ * for one. What each file does: exchange (a request and its reply), routes (paths), watch (clients
+ * that leave, deadlines), registry (models in memory), api_* (the API), metrics, access_log.
+ */
+#ifndef TANDEM_SERVE_SERVE_H
+#define TANDEM_SERVE_SERVE_H
+
+#include "base/error.h"
+#include "engine/engine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct served_model {
+    const char *name, *path;
+};
+
+struct serve_options {
+    const struct served_model *models; /* [n_models] at least one; the first is the default */
+    size_t n_models;
+    size_t memory; /* bytes for all models together; 0: three quarters of what is free */
+    struct engine_options engine; /* for each model */
+    size_t max_queue;             /* requests that wait, for each model */
+
+    const char *host;        /* address to listen on */
+    size_t port;             /* 0: any free one */
+    const char *cors_origin; /* NULL: none */
+    const char *const *keys; /* [n_keys]; none: open to all */
+    size_t n_keys;
+    const char *certificate, *private_key; /* PEM texts; NULL: no TLS */
+    size_t max_body;                       /* bytes */
+    size_t max_connections;
+    double receive_seconds; /* for a request to arrive, and for a reply to be taken */
+    double idle_seconds;    /* for the next request of a connection to begin */
+    double answer_seconds;  /* for an answer, from the request to the last token */
+
+    const char *log_path; /* NULL: none */
+    bool log_to_stderr, log_prompts;
+};
+extern const struct serve_options serve_defaults;
+
+struct server;
+
+/* Loads the default model (others on demand), listens, and returns. Strings and arrays of the
+ * options must outlive the server. */
+enum status server_start(const struct serve_options *options, struct server **server,
+                         struct error *err);
+/* "http://127.0.0.1:7860" */
+const char *server_url(const struct server *server);
+/* Takes no new connections or requests (503); what runs goes on. */
+void server_drain(struct server *server);
+/* Requests that are being answered. */
+size_t server_active(const struct server *server);
+/* Ends what still runs, closes everything, frees. */
+void server_stop(struct server *server);
+
+#endif

@@ -1,0 +1,330 @@
+/* The daemon: listening, the life of connections and requests, starting and stopping. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "serve/server_internal.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 64 << 10 };
+
+const struct serve_options serve_defaults = {.engine = {.max_sequences = 16},
+                                             .max_queue = 256,
+                                             .host = "127.0.0.1",
+                                             .port = 7860,
+                                             .max_body = 8 << 20,
+                                             .max_connections = 512,
+                                             .receive_seconds = 30,
+                                             .idle_seconds = 60,
+                                             .answer_seconds = 600};
+
+/* --- Requests --- */
+
+static void name_client(struct exchange *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    snprintf(x->client, sizeof x->client, "?");
+    if (info && info->client_addr->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr,
+                  x->client, sizeof x->client);
+    if (info && info->client_addr->sa_family == AF_INET6)
+        inet_ntop(AF_INET6,
+                  &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr,
+                  x->client, sizeof x->client);
+}
+
+static void check_request(struct exchange *x, const char *method, const char *path)
+{
+    struct server *s = x->server;
+    x->route = route_find(method, path, &x->refusal);
+    if (x->route && atomic_load(&s->draining) && !x->route->is_open) {
+        api_refuse(&x->refusal, 503, "shutting_down", NULL,
+                   "the server is shutting down and takes no new requests");
+        x->refusal.retry_after = 5;
+    }
+}
+
+static struct exchange *begin_exchange(struct server *s, struct MHD_Connection *connection,
+                                       const char *method, const char *path)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct exchange *x = mem_alloc(sizeof *x);
+    if (!x || !info || !info->socket_context) {
+        mem_free(x);
+        return NULL;
+    }
+    x->server = s;
+    x->connection = connection;
+    x->watch = info->socket_context;
+    x->started = clock_seconds();
+    x->body.limit = s->options.max_body;
+    snprintf(x->method, sizeof x->method, "%s", method);
+    snprintf(x->path, sizeof x->path, "%s", path);
+    snprintf(x->id, sizeof x->id, "req-%016llx",
+             (unsigned long long)(s->id_seed + atomic_fetch_add(&s->n_requests, 1)));
+    name_client(x);
+    atomic_fetch_add(&s->active, 1);
+    check_request(x, method, path);
+    watch_deadline(x->watch, s->options.receive_seconds);
+    return x;
+}
+
+static void refuse_size(struct exchange *x)
+{
+    api_refuse(&x->refusal, 413, "body_too_large", NULL,
+               "the request body is larger than %zu bytes, which is the most this server takes",
+               x->server->options.max_body);
+}
+
+/* A client that asks before it sends a body that is too large gets its answer at once. */
+static bool refuse_early(struct exchange *x)
+{
+    const char *expect = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect");
+    const char *length =
+        MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
+    if (!expect || !length || strtoull(length, NULL, 10) <= x->server->options.max_body)
+        return false;
+    refuse_size(x);
+    exchange_reply_error(x, &x->refusal);
+    return true;
+}
+
+/* Keeps the body up to the limit; what a refused request sends is read and dropped, so that the
+ * client gets to read why. */
+static void take_body(struct exchange *x, const char *data, size_t size)
+{
+    if (x->refusal.http)
+        return;
+    if (size > x->server->options.max_body - x->body.length) {
+        strbuf_free(&x->body);
+        refuse_size(x);
+    } else {
+        strbuf_append(&x->body, data, size);
+    }
+}
+
+static void answer(struct exchange *x)
+{
+    if (x->refusal.http) {
+        exchange_reply_error(x, &x->refusal);
+        return;
+    }
+    watch_deadline(x->watch, x->server->options.answer_seconds);
+    x->route->handle(x);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *data, size_t *size, void **holder)
+{
+    struct exchange *x = *holder;
+    (void)version;
+    if (!x) {
+        x = *holder = begin_exchange(context, connection, method, path);
+        if (!x)
+            return MHD_NO;
+        return !refuse_early(x) || x->status ? MHD_YES : MHD_NO;
+    }
+    if (*size > 0) {
+        take_body(x, data, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    if (!x->status)
+        answer(x);
+    return MHD_YES;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **holder,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct server *s = context;
+    struct exchange *x = *holder;
+    (void)connection;
+    (void)how;
+    if (!x)
+        return;
+    *holder = NULL;
+    if (x->free_state)
+        x->free_state(x->state);
+    watch_deadline(x->watch, s->options.idle_seconds);
+    strbuf_free(&x->body);
+    strbuf_free(&x->piece);
+    mem_free(x);
+    atomic_fetch_sub(&s->active, 1);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **holder,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct server *s = context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        watch_end(*holder);
+        *holder = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *holder = info ? watch_begin(s->watcher, info->connect_fd, s->options.idle_seconds) : NULL;
+}
+
+/* --- Starting --- */
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static void write_url(struct server *s)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[64] = "?", port[16] = "?";
+    if (!getsockname(s->listener, (struct sockaddr *)&address, &length)) {
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV);
+        s->is_local = is_loopback((struct sockaddr *)&address);
+    }
+    bool is_v6 = strchr(host, ':') != NULL;
+    snprintf(s->url, sizeof s->url, "%s://%s%s%s:%s", s->options.certificate ? "https" : "http",
+             is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+}
+
+static int listen_at(const struct addrinfo *address)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (!bind(fd, address->ai_addr, address->ai_addrlen) && !listen(fd, SOMAXCONN))
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static enum status open_listener(struct server *s, struct error *err)
+{
+    const struct serve_options *o = &s->options;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *addresses;
+    char port[24];
+    snprintf(port, sizeof port, "%zu", o->port);
+    int code = getaddrinfo(o->host, port, &hints, &addresses);
+    if (code)
+        return error_set(err, STATUS_INVALID, "--host %s --port %s: %s", o->host, port,
+                         gai_strerror(code));
+    s->listener = listen_at(addresses);
+    freeaddrinfo(addresses);
+    if (s->listener < 0 && errno == EADDRINUSE)
+        return error_set(err, STATUS_IO,
+                         "port %s of %s is in use: another program (or another tandem) listens "
+                         "there; --port picks another",
+                         port, o->host);
+    if (s->listener < 0)
+        return error_errno(err, "cannot listen on port %s of %s", port, o->host);
+    write_url(s);
+    return STATUS_OK;
+}
+
+static enum status start_daemon(struct server *s, struct error *err)
+{
+    const struct serve_options *o = &s->options;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+                     MHD_USE_POLL | MHD_USE_ITC;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->private_key},
+        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    if (o->certificate)
+        flags |= MHD_USE_TLS;
+    s->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+                         on_connection, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
+                         MHD_OPTION_ARRAY, o->certificate ? tls : none, MHD_OPTION_END);
+    if (!s->daemon && o->certificate)
+        return error_set(err, STATUS_INVALID,
+                         "cannot start with TLS: are the certificate and the key in PEM format, "
+                         "and do they belong together?");
+    if (!s->daemon)
+        return error_set(err, STATUS_IO, "cannot start the HTTP server");
+    return STATUS_OK;
+}
+
+enum status server_start(const struct serve_options *options, struct server **out,
+                         struct error *err)
+{
+    *out = NULL;
+    struct server *s = mem_alloc(sizeof *s);
+    if (!s)
+        return error_memory(err, "the server");
+    s->options = *options;
+    s->listener = -1;
+    if (getrandom(&s->id_seed, sizeof s->id_seed, 0) != sizeof s->id_seed)
+        s->id_seed = (uint64_t)(clock_seconds() * 1e9);
+    enum status status = open_listener(s, err);
+    if (!status)
+        status = registry_create(&s->options, &s->registry, err);
+    if (!status)
+        status = watcher_create(&s->watcher, err);
+    if (!status)
+        status = start_daemon(s, err);
+    if (status) {
+        server_stop(s);
+        return status;
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+const char *server_url(const struct server *s)
+{
+    return s->url;
+}
+
+void server_drain(struct server *s)
+{
+    atomic_store(&s->draining, true);
+    s->listener = MHD_quiesce_daemon(s->daemon);
+    if (s->listener >= 0)
+        close(s->listener);
+    s->listener = -1;
+}
+
+size_t server_active(const struct server *s)
+{
+    return atomic_load(&s->active);
+}
+
+void server_stop(struct server *s)
+{
+    if (!s)
+        return;
+    if (s->watcher)
+        watcher_cancel_all(s->watcher);
+    if (s->daemon) {
+        MHD_stop_daemon(s->daemon);
+        s->listener = -1; /* the daemon closed it */
+    }
+    if (s->listener >= 0)
+        close(s->listener);
+    watcher_free(s->watcher);
+    registry_free(s->registry);
+    mem_free(s);
+}

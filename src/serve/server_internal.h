@@ -1,0 +1,42 @@
+/* What the parts of the server share. */
+#ifndef TANDEM_SERVE_SERVER_INTERNAL_H
+#define TANDEM_SERVE_SERVER_INTERNAL_H
+
+#include "serve/exchange.h"
+#include "serve/registry.h"
+#include "serve/serve.h"
+
+#include <stdatomic.h>
+
+struct MHD_Daemon;
+
+struct server {
+    struct serve_options options;
+    struct MHD_Daemon *daemon;
+    int listener; /* -1 once it is closed, or the daemon's */
+    char url[128];
+    bool is_local; /* bound to a loopback address */
+    struct watcher *watcher;
+    struct registry *registry;
+    atomic_bool draining;
+    atomic_size_t active;
+    atomic_ullong n_requests;
+    uint64_t id_seed;
+};
+
+/* A path that the server knows. */
+struct route {
+    const char *method, *path;
+    void (*handle)(struct exchange *x);
+    bool is_open; /* needs no key */
+};
+/* The route; or NULL with `error` filled: 404, or 405 where only the method is wrong. */
+const struct route *route_find(const char *method, const char *path, struct api_error *error);
+
+/* The handlers. */
+void api_chat_completions(struct exchange *x);
+void api_completions(struct exchange *x);
+void api_models(struct exchange *x);
+void api_health(struct exchange *x);
+
+#endif
