@@ -21,7 +21,7 @@ ALLOWED = {
 }
 # Where a folder is seen through some headers only.
 PUBLIC_HEADERS = {
-    ("formats", "kernels"): {"kernels/tensor_type.h", "kernels/half.h"},
+    ("formats", "kernels"): {"kernels/tensor_type.h", "kernels/half.h", "kernels/bitsandbytes.h"},
     ("eval", "engine"): {"engine/engine.h", "engine/sampler.h"},
     ("serve", "engine"): {"engine/engine.h", "engine/sampler.h"},
 }

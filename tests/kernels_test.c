@@ -43,7 +43,8 @@ static void scale_offsets(enum tensor_type type, int offsets[2])
         [TYPE_Q4_0] = {0, -1},   [TYPE_Q4_1] = {0, 2},  [TYPE_Q5_0] = {0, -1},
         [TYPE_Q5_1] = {0, 2},    [TYPE_Q8_0] = {0, -1}, [TYPE_Q2_K] = {80, 82},
         [TYPE_Q3_K] = {108, -1}, [TYPE_Q4_K] = {0, 2},  [TYPE_Q5_K] = {0, 2},
-        [TYPE_Q6_K] = {208, -1},
+        [TYPE_Q6_K] = {208, -1}, [TYPE_NF4] = {-1, -1}, [TYPE_FP4] = {-1, -1},
+        [TYPE_INT8] = {-1, -1},
     };
     memcpy(offsets, table[type], sizeof table[type]);
 }
@@ -61,6 +62,8 @@ static void random_blocks(enum tensor_type type, uint32_t seed, uint8_t *out, si
         for (int i = 0; i < 2; i++)
             if (offsets[i] >= 0)
                 memcpy(out + offsets[i], fields[i], 2);
+        if (type >= TYPE_NF4)
+            memcpy(out, &(float){0.1f}, sizeof(float));
     }
 }
 
@@ -176,8 +179,8 @@ static void test_dequantize(const struct kernels *k)
 
 static void test_quantize(const struct kernels *k)
 {
-    float x[MOST * 32];
-    uint8_t got[MOST * 32 * 4 + 1], expected[sizeof got];
+    float x[MOST * 64];
+    uint8_t got[MOST * 64 * 4 + 1], expected[sizeof got];
     for (int t = 0; t < TYPE_COUNT; t++) {
         const struct tensor_type_info *info = tensor_type_info((enum tensor_type)t);
         assert_true(!k->quantize[t] == (info->block_length == 256));

@@ -65,7 +65,7 @@ static int run(const char *in, const char *out, const char *type, size_t n_threa
     struct quantize_options options = {
         .n_threads = n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
     signal(SIGINT, on_interrupt);
-    enum status status = quantize_checkpoint(cp, out, type, &options, &err);
+    enum status status = quantize_checkpoint(cp, out, recipe_find(type), &options, &err);
     progress_finish(&bar);
     struct stat st;
     if (!status && !stat(out, &st))
@@ -90,7 +90,7 @@ int command_quantize(int argc, char **argv)
     snprintf(summary, sizeof summary,
              "Writes a checkpoint (folder or .gguf) as a GGUF file with weights of another type,\n"
              "one of %s.\nThe file also loads in llama.cpp.",
-             quantize_recipes());
+             recipe_names());
     const struct usage usage = {"quantize",
                                 "IN OUT.gguf",
                                 summary,
@@ -104,7 +104,7 @@ int command_quantize(int argc, char **argv)
     if (status != ARGS_OK)
         return status;
     if (!type)
-        status = args_wrong(&usage, "--type is missing: one of %s", quantize_recipes());
+        status = args_wrong(&usage, "--type is missing: one of %s", recipe_names());
     else if (!ends_in_gguf(args.operands[1]))
         status = args_wrong(&usage, "%s does not end in .gguf", args.operands[1]);
     else

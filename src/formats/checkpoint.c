@@ -175,6 +175,7 @@ void checkpoint_close(struct checkpoint *cp)
         unmap_file(&cp->documents[i]);
     gguf_free(&cp->gguf);
     json_decref(cp->config);
+    mem_unmap(cp->assembled, cp->assembled_bytes);
     arena_free(&cp->arena);
     mem_free(cp->files);
     mem_free(cp->tensors);
@@ -213,6 +214,15 @@ const struct tensor *checkpoint_tensor(const struct checkpoint *cp, const char *
 {
     uint32_t slot = cp->n_slots ? *find_slot(cp, name) : 0;
     return slot ? &cp->tensors[slot - 1] : NULL;
+}
+
+void checkpoint_set_data(struct checkpoint *cp, size_t index, enum tensor_type type,
+                         const void *data, size_t bytes)
+{
+    struct tensor *t = &cp->tensors[index];
+    t->type = type;
+    t->data = data;
+    t->bytes = bytes;
 }
 
 size_t checkpoint_file_count(const struct checkpoint *cp)

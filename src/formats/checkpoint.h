@@ -3,6 +3,7 @@
  * Tensors carry Hugging Face's names whatever the file is ("model.layers.0.mlp.up_proj.weight");
  * Phi-3's fused tensors stay fused (self_attn.qkv_proj, mlp.gate_up_proj). Every size and offset
  * was checked against the file when it was opened, so tensor data can be read without checks.
+ * Weights that bitsandbytes quantized are put together in memory (formats/bitsandbytes.h).
  * Nothing in the mapping is trusted beyond that.
  *
  *     struct checkpoint *cp;
@@ -28,7 +29,7 @@ struct tensor {
     enum tensor_type type;
     size_t n_dims;
     size_t shape[MAX_TENSOR_DIMS]; /* outermost first: [rows, cols] */
-    const void *data;              /* in the mapping; may be unaligned */
+    const void *data;              /* in the mapping or in memory; may be unaligned */
     size_t bytes;
     const char *file; /* path of the file it is in */
     size_t offset;    /* in that file */
@@ -56,6 +57,11 @@ size_t checkpoint_tensor_count(const struct checkpoint *checkpoint);
 const struct tensor *checkpoint_tensor_at(const struct checkpoint *checkpoint, size_t index);
 /* NULL if there is none of that name. */
 const struct tensor *checkpoint_tensor(const struct checkpoint *checkpoint, const char *name);
+
+/* From now on the tensor is of that type and has these data, which must outlive the checkpoint:
+ * for weights that are converted as they are loaded. */
+void checkpoint_set_data(struct checkpoint *checkpoint, size_t index, enum tensor_type type,
+                         const void *data, size_t bytes);
 
 /* The weight files, in order: path and size. For hashes and sizes in reports. */
 size_t checkpoint_file_count(const struct checkpoint *checkpoint);

@@ -1,4 +1,5 @@
 /* A folder of a Hugging Face checkpoint: which files there are, and reading them all. */
+#include "formats/bitsandbytes.h"
 #include "formats/hf_config.h"
 #include "formats/internal.h"
 #include "formats/safetensors.h"
@@ -37,6 +38,8 @@ static enum status read_configs(struct checkpoint *cp, const char *config_path,
     if (cp->config) {
         struct error local = {0};
         enum status status = hf_config_read(config_path, cp->config, &cp->hyperparameters, &local);
+        if (!status)
+            status = bnb_config_read(config_path, cp->config, &cp->is_bnb, &local);
         cp->has_hyperparameters = !status;
         if (status && (weights || status != STATUS_UNSUPPORTED)) {
             return error_set(err, status, "%s", local.message);
@@ -87,26 +90,42 @@ static enum status map_documents(struct checkpoint *cp, const char *folder, stru
     return status;
 }
 
+/* What is found in the files: tensors of the checkpoint, or parts of them. */
+struct weight_reader {
+    struct checkpoint *cp;
+    struct bnb_parts parts;
+};
+
 static enum status add_weight(void *context, const struct tensor *tensor, struct error *err)
 {
-    struct checkpoint *cp = context;
+    struct weight_reader *reader = context;
     struct tensor copy = *tensor;
-    copy.name = arena_copy_string(&cp->arena, tensor->name, strlen(tensor->name));
-    return copy.name ? checkpoint_add_tensor(cp, &copy, err) : error_memory(err, "tensor names");
+    copy.name = arena_copy_string(&reader->cp->arena, tensor->name, strlen(tensor->name));
+    if (!copy.name)
+        return error_memory(err, "tensor names");
+    return reader->cp->is_bnb ? bnb_parts_add(&reader->parts, &copy, err)
+                              : checkpoint_add_tensor(reader->cp, &copy, err);
 }
 
-static enum status read_weights(struct checkpoint *cp, const char *folder, const char *name,
+static const struct tensor *find_weight(struct weight_reader *reader, const char *name)
+{
+    return reader->cp->is_bnb ? bnb_parts_find(&reader->parts, name)
+                              : checkpoint_tensor(reader->cp, name);
+}
+
+static enum status read_weights(struct weight_reader *reader, const char *folder, const char *name,
                                 struct error *err)
 {
     struct mapped_file *file;
     char *path = file_join(folder, name);
     if (!path)
         return error_memory(err, name);
-    enum status status = checkpoint_map_file(cp, path, &file, err);
+    enum status status = checkpoint_map_file(reader->cp, path, &file, err);
     mem_free(path);
-    return status
-               ? status
-               : safetensors_read(file->path, file->map.data, file->map.size, add_weight, cp, err);
+    if (status)
+        return status;
+    return (reader->cp->is_bnb ? safetensors_read_bytes : safetensors_read)(
+        file->path, file->map.data, file->map.size, add_weight, reader, err);
 }
 
 struct index {
@@ -151,7 +170,7 @@ static enum status list_shards(struct index *index, struct error *err)
 }
 
 /* Whether each tensor came from the file that the index names. */
-static enum status check_index(const struct checkpoint *cp, const struct index *index,
+static enum status check_index(struct weight_reader *reader, const struct index *index,
                                struct error *err)
 {
     const char *tensor;
@@ -159,7 +178,7 @@ static enum status check_index(const struct checkpoint *cp, const struct index *
     json_object_foreach((json_t *)(uintptr_t)index->weight_map, tensor, file)
     {
         const char *wanted = json_string_value(file);
-        const struct tensor *t = checkpoint_tensor(cp, tensor);
+        const struct tensor *t = find_weight(reader, tensor);
         if (!t || strcmp(file_base_name(t->file), wanted))
             return error_set(err, STATUS_FORMAT,
                              "%s: tensor %.200s should be in %.200s, but is %s%s", index->path,
@@ -169,8 +188,8 @@ static enum status check_index(const struct checkpoint *cp, const struct index *
     return STATUS_OK;
 }
 
-static enum status read_shards(struct checkpoint *cp, const char *folder, struct index *index,
-                               struct error *err)
+static enum status read_shards(struct weight_reader *reader, const char *folder,
+                               struct index *index, struct error *err)
 {
     size_t n = json_object_size(index->weight_map);
     if (n == 0)
@@ -182,15 +201,15 @@ static enum status read_shards(struct checkpoint *cp, const char *folder, struct
         return error_memory(err, index->path);
     enum status status = list_shards(index, err);
     for (size_t i = 0; i < index->n_files && !status; i++) {
-        status = read_weights(cp, folder, index->files[i], err);
+        status = read_weights(reader, folder, index->files[i], err);
         if (status == STATUS_NOT_FOUND)
             error_prefix(err, "%s names a file that is missing", index->path);
     }
     mem_free(index->files);
-    return status ? status : check_index(cp, index, err);
+    return status ? status : check_index(reader, index, err);
 }
 
-static enum status read_index(struct checkpoint *cp, const char *folder, const char *name,
+static enum status read_index(struct weight_reader *reader, const char *folder, const char *name,
                               struct error *err)
 {
     char *path = NULL;
@@ -198,7 +217,7 @@ static enum status read_index(struct checkpoint *cp, const char *folder, const c
     enum status status = read_json(folder, name, &path, &document, err);
     if (!status) {
         struct index index = {.path = path, .weight_map = json_object_get(document, "weight_map")};
-        status = read_shards(cp, folder, &index, err);
+        status = read_shards(reader, folder, &index, err);
     }
     json_decref(document);
     mem_free(path);
@@ -247,15 +266,16 @@ static bool has_file(const char *folder, const char *name)
     return found;
 }
 
-static enum status read_safetensors(struct checkpoint *cp, const char *folder, struct error *err)
+static enum status read_safetensors(struct weight_reader *reader, const char *folder,
+                                    struct error *err)
 {
     static const char single[] = "model.safetensors", index[] = "model.safetensors.index.json";
     char *name = NULL;
     size_t n;
     if (has_file(folder, single))
-        return read_weights(cp, folder, single, err);
+        return read_weights(reader, folder, single, err);
     if (has_file(folder, index))
-        return read_index(cp, folder, index, err);
+        return read_index(reader, folder, index, err);
     enum status status = find_files(folder, ".safetensors", &name, &n, err);
     if (!status && n == 0)
         status = error_set(err, STATUS_NOT_FOUND,
@@ -266,7 +286,7 @@ static enum status read_safetensors(struct checkpoint *cp, const char *folder, s
                            "%s holds %zu .safetensors files but no %s that says what is in them",
                            folder, n, index);
     if (!status)
-        status = read_weights(cp, folder, name, err);
+        status = read_weights(reader, folder, name, err);
     mem_free(name);
     return status;
 }
@@ -295,6 +315,16 @@ static enum status find_gguf(const char *folder, bool weights, char **path, stru
     return status;
 }
 
+static enum status read_all_weights(struct checkpoint *cp, const char *folder, struct error *err)
+{
+    struct weight_reader reader = {.cp = cp};
+    enum status status = read_safetensors(&reader, folder, err);
+    if (!status && cp->is_bnb)
+        status = bnb_assemble(cp, &reader.parts, err);
+    bnb_parts_free(&reader.parts);
+    return status;
+}
+
 enum status checkpoint_read_folder(struct checkpoint *cp, const char *folder, bool weights,
                                    struct error *err)
 {
@@ -312,7 +342,7 @@ enum status checkpoint_read_folder(struct checkpoint *cp, const char *folder, bo
     if (!status)
         status = map_documents(cp, folder, err);
     if (!status && weights)
-        status = read_safetensors(cp, folder, err);
+        status = read_all_weights(cp, folder, err);
     if (!status && !weights && !cp->vocab.tokenizer_json.data && !cp->vocab.vocab_json.data)
         status = error_set(err, STATUS_NOT_FOUND,
                            "%s holds no vocabulary: expected tokenizer.json, vocab.json with "

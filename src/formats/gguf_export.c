@@ -109,25 +109,13 @@ static void add_generation(struct gguf_writer *w, const struct generation_defaul
     gguf_add_u32(w, "general.sampling.top_k", (size_t)g->top_k);
 }
 
-/* llama.cpp's number for "mostly of this type". */
-static size_t file_type(enum tensor_type type)
-{
-    static const uint8_t numbers[TYPE_COUNT] = {
-        [TYPE_F32] = 0,   [TYPE_F16] = 1,   [TYPE_BF16] = 32, [TYPE_Q4_0] = 2,  [TYPE_Q4_1] = 3,
-        [TYPE_Q5_0] = 8,  [TYPE_Q5_1] = 9,  [TYPE_Q8_0] = 7,  [TYPE_Q2_K] = 10, [TYPE_Q3_K] = 12,
-        [TYPE_Q4_K] = 15, [TYPE_Q5_K] = 17, [TYPE_Q6_K] = 18,
-    };
-    return numbers[type];
-}
-
-void gguf_add_model(struct gguf_writer *w, const struct checkpoint *cp,
-                    enum tensor_type matrix_type)
+void gguf_add_model(struct gguf_writer *w, const struct checkpoint *cp, unsigned char file_type)
 {
     const struct hyperparameters *h = &cp->hyperparameters;
     struct section section = {.w = w, .architecture = gguf_architecture(h->family)};
     gguf_add_string(w, "general.architecture", section.architecture);
     gguf_add_string(w, "general.name", cp->name);
-    gguf_add_u32(w, "general.file_type", file_type(matrix_type));
+    gguf_add_u32(w, "general.file_type", file_type);
     gguf_add_u32(w, "general.quantization_version", QUANTIZATION_VERSION);
     add_shape(&section, h);
     add_window(&section, h);
@@ -194,8 +182,11 @@ static void store_element(char *out, enum tensor_type type, size_t i, float valu
 static enum status refuse_conversion(const struct tensor *t, enum tensor_type type,
                                      struct error *err)
 {
-    if (t->type == type || (t->type <= TYPE_BF16 && type <= TYPE_BF16))
+    if ((t->type == type && type <= TYPE_Q6_K) || (t->type <= TYPE_BF16 && type <= TYPE_BF16))
         return STATUS_OK;
+    if (t->type == type)
+        return error_set(err, STATUS_UNSUPPORTED, "%s: tensor %s is %s, which GGUF files have not",
+                         t->file, t->name, tensor_type_info(type)->name);
     return error_set(err, STATUS_UNSUPPORTED, "%s: tensor %s cannot be converted from %s to %s",
                      t->file, t->name, tensor_type_info(t->type)->name,
                      tensor_type_info(type)->name);
@@ -260,6 +251,17 @@ static enum status write_tensors(struct gguf_writer *w, const struct checkpoint 
     return status;
 }
 
+/* llama.cpp's number for "mostly of this type". */
+static unsigned char file_type(enum tensor_type type)
+{
+    static const uint8_t numbers[TYPE_COUNT] = {
+        [TYPE_F32] = 0,   [TYPE_F16] = 1,   [TYPE_BF16] = 32, [TYPE_Q4_0] = 2,  [TYPE_Q4_1] = 3,
+        [TYPE_Q5_0] = 8,  [TYPE_Q5_1] = 9,  [TYPE_Q8_0] = 7,  [TYPE_Q2_K] = 10, [TYPE_Q3_K] = 12,
+        [TYPE_Q4_K] = 15, [TYPE_Q5_K] = 17, [TYPE_Q6_K] = 18,
+    };
+    return numbers[type];
+}
+
 /* The type of most elements of matrices. */
 static enum tensor_type main_type(const struct checkpoint *cp,
                                   const struct gguf_conversion *conversion)
@@ -285,7 +287,7 @@ enum status checkpoint_convert_gguf(const struct checkpoint *cp, const char *pat
     enum status status = gguf_writer_create(path, &w, err);
     if (status)
         return status;
-    gguf_add_model(w, cp, main_type(cp, conversion));
+    gguf_add_model(w, cp, conversion->file_type);
     status = gguf_add_vocab(w, cp, err);
     if (!status) {
         add_tensors(w, cp, conversion);
@@ -308,8 +310,9 @@ static enum tensor_type target_of_all(void *context, const struct tensor *t)
 enum status checkpoint_write_gguf(const struct checkpoint *cp, const char *path, int type,
                                   struct error *err)
 {
-    struct gguf_conversion conversion = {target_of_all, write_floats, &type};
+    struct gguf_conversion conversion = {target_of_all, write_floats, 0, &type};
     enum status status = STATUS_OK;
+    conversion.file_type = file_type(main_type(cp, &conversion));
     for (size_t i = 0; i < cp->n_tensors && !status; i++) /* before anything is written */
         status = refuse_conversion(&cp->tensors[i], target_type(&conversion, &cp->tensors[i]), err);
     return status ? status : checkpoint_convert_gguf(cp, path, &conversion, err);

@@ -15,6 +15,7 @@ struct gguf_conversion {
     /* Writes all elements of `tensor` as `type`, another than its own, with gguf_write_data(). */
     enum status (*write)(void *context, struct gguf_writer *w, const struct tensor *tensor,
                          enum tensor_type type, struct error *err);
+    unsigned char file_type; /* llama.cpp's number for the file as a whole */
     void *context;
 };
 
@@ -28,9 +29,8 @@ enum status checkpoint_convert_gguf(const struct checkpoint *cp, const char *pat
 enum status checkpoint_write_gguf(const struct checkpoint *cp, const char *path, int type,
                                   struct error *err);
 
-/* Adds the metadata of a model, and of its vocabulary. `matrix_type`: of most of the matrices. */
-void gguf_add_model(struct gguf_writer *w, const struct checkpoint *cp,
-                    enum tensor_type matrix_type);
+/* Adds the metadata of a model, and of its vocabulary. */
+void gguf_add_model(struct gguf_writer *w, const struct checkpoint *cp, unsigned char file_type);
 enum status gguf_add_vocab(struct gguf_writer *w, const struct checkpoint *cp, struct error *err);
 
 #endif

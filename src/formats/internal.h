@@ -35,7 +35,10 @@ struct checkpoint {
     struct hyperparameters hyperparameters;
     struct generation_defaults generation;
     struct vocab_source vocab;
-    json_t *config;   /* Hugging Face */
+    json_t *config;  /* Hugging Face */
+    bool is_bnb;     /* its weights are bitsandbytes' */
+    void *assembled; /* those weights, put together; mem_map */
+    size_t assembled_bytes;
     struct gguf gguf; /* GGUF: the first file's */
 };
 

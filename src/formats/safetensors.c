@@ -20,13 +20,18 @@ struct reader {
     size_t data_at;      /* their offset in the file */
     struct entry *entries;
     size_t n_entries;
+    bool takes_bytes; /* tensors of U8 and I8 */
     struct error *err;
 };
 
 /* F8_E4M3 and the like have no counterpart: false. */
-static bool find_type(const char *dtype, enum tensor_type *type)
+static bool find_type(const struct reader *r, const char *dtype, enum tensor_type *type)
 {
-    return tensor_type_parse(dtype, type) && *type <= TYPE_BF16;
+    bool is_signed = !strcmp(dtype, "I8");
+    if (!r->takes_bytes || (!is_signed && strcmp(dtype, "U8")))
+        return tensor_type_parse(dtype, type) && *type <= TYPE_BF16;
+    *type = (enum tensor_type)(is_signed ? SAFETENSORS_I8 : SAFETENSORS_U8);
+    return true;
 }
 
 static enum status bad_field(const struct reader *r, const char *tensor, const char *field,
@@ -73,16 +78,20 @@ static enum status read_offsets(const struct reader *r, const json_t *info, stru
 static enum status check_bytes(const struct reader *r, const struct tensor *t)
 {
     size_t elements = 1, expected;
+    bool is_bytes = t->type >= TYPE_COUNT;
     for (size_t i = 0; i < t->n_dims; i++)
         if (!size_multiply(elements, t->shape[i], &elements))
             return bad_field(r, t->name, "shape", "small enough to be counted");
-    if (!tensor_type_bytes(t->type, elements, &expected))
+    if (is_bytes)
+        expected = elements;
+    else if (!tensor_type_bytes(t->type, elements, &expected))
         return bad_field(r, t->name, "shape", "small enough to be counted");
     if (expected != t->bytes)
         return error_set(r->err, STATUS_FORMAT,
                          "%s: tensor %.200s has %zu elements of type %s, which take %zu bytes, but "
                          "its data_offsets span %zu",
-                         r->name, t->name, elements, tensor_type_info(t->type)->name, expected,
+                         r->name, t->name, elements,
+                         is_bytes ? "U8 or I8" : tensor_type_info(t->type)->name, expected,
                          t->bytes);
     return STATUS_OK;
 }
@@ -102,7 +111,7 @@ static enum status read_tensor(struct reader *r, const char *name, const json_t 
         return bad_field(r, name, "dtype", "a string");
     if (read_shape(r, info, t) || read_offsets(r, info, entry))
         return STATUS_FORMAT;
-    *known = find_type(dtype, &t->type);
+    *known = find_type(r, dtype, &t->type);
     if (!*known && names_is_weight(name))
         return error_set(r->err, STATUS_UNSUPPORTED,
                          "%s: tensor %.200s is of type %.20s; supported are F32, F16 and BF16",
@@ -183,7 +192,7 @@ static size_t load_size(const uint8_t *p)
     return value;
 }
 
-enum status safetensors_read(const char *name, const uint8_t *data, size_t size,
+static enum status read_file(const char *name, const uint8_t *data, size_t size, bool takes_bytes,
                              safetensors_visitor *visit, void *context, struct error *err)
 {
     if (size < HEADER_AT)
@@ -204,8 +213,21 @@ enum status safetensors_read(const char *name, const uint8_t *data, size_t size,
                             .data = data + HEADER_AT + length,
                             .size = size - HEADER_AT - length,
                             .data_at = HEADER_AT + length,
+                            .takes_bytes = takes_bytes,
                             .err = err};
     enum status status = read_header(&reader, header, visit, context);
     json_decref(header);
     return status;
+}
+
+enum status safetensors_read(const char *name, const uint8_t *data, size_t size,
+                             safetensors_visitor *visit, void *context, struct error *err)
+{
+    return read_file(name, data, size, false, visit, context, err);
+}
+
+enum status safetensors_read_bytes(const char *name, const uint8_t *data, size_t size,
+                                   safetensors_visitor *visit, void *context, struct error *err)
+{
+    return read_file(name, data, size, true, visit, context, err);
 }

@@ -23,4 +23,10 @@ typedef enum status safetensors_visitor(void *context, const struct tensor *tens
 enum status safetensors_read(const char *name, const uint8_t *data, size_t size,
                              safetensors_visitor *visit, void *context, struct error *err);
 
+/* In place of a tensor's type, for bytes that only their companions give a meaning. */
+enum { SAFETENSORS_U8 = TYPE_COUNT, SAFETENSORS_I8 };
+/* The same, and hands over tensors of type U8 and I8 as well. */
+enum status safetensors_read_bytes(const char *name, const uint8_t *data, size_t size,
+                                   safetensors_visitor *visit, void *context, struct error *err);
+
 #endif

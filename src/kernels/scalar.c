@@ -1,5 +1,6 @@
 /* The portable kernels: plain C, and the oracle for all others. */
 #include "kernels/half.h"
+#include "kernels/bitsandbytes.h"
 #include "kernels/scalar_blocks.h"
 #include "kernels/tables.h"
 
@@ -148,7 +149,10 @@ const struct kernels kernels_scalar = {
                    [TYPE_Q3_K] = scalar_dequantize_q3_k,
                    [TYPE_Q4_K] = scalar_dequantize_q4_k,
                    [TYPE_Q5_K] = scalar_dequantize_q5_k,
-                   [TYPE_Q6_K] = scalar_dequantize_q6_k},
+                   [TYPE_Q6_K] = scalar_dequantize_q6_k,
+                   [TYPE_NF4] = scalar_dequantize_nf4,
+                   [TYPE_FP4] = scalar_dequantize_fp4,
+                   [TYPE_INT8] = scalar_dequantize_int8},
     .quantize = {[TYPE_F32] = scalar_quantize_f32,
                  [TYPE_F16] = quantize_f16,
                  [TYPE_BF16] = scalar_quantize_bf16,
@@ -156,7 +160,10 @@ const struct kernels kernels_scalar = {
                  [TYPE_Q4_1] = scalar_quantize_q4_1,
                  [TYPE_Q5_0] = scalar_quantize_q5_0,
                  [TYPE_Q5_1] = scalar_quantize_q5_1,
-                 [TYPE_Q8_0] = scalar_quantize_q8_0},
+                 [TYPE_Q8_0] = scalar_quantize_q8_0,
+                 [TYPE_NF4] = scalar_quantize_nf4,
+                 [TYPE_FP4] = scalar_quantize_fp4,
+                 [TYPE_INT8] = scalar_quantize_int8},
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,

@@ -10,7 +10,8 @@ static const struct tensor_type_info infos[TYPE_COUNT] = {
     [TYPE_Q5_1] = {"Q5_1", 32, 24},   [TYPE_Q8_0] = {"Q8_0", 32, 34},
     [TYPE_Q2_K] = {"Q2_K", 256, 84},  [TYPE_Q3_K] = {"Q3_K", 256, 110},
     [TYPE_Q4_K] = {"Q4_K", 256, 144}, [TYPE_Q5_K] = {"Q5_K", 256, 176},
-    [TYPE_Q6_K] = {"Q6_K", 256, 210},
+    [TYPE_Q6_K] = {"Q6_K", 256, 210}, [TYPE_NF4] = {"NF4", 64, 36},
+    [TYPE_FP4] = {"FP4", 64, 36},     [TYPE_INT8] = {"INT8", 64, 68},
 };
 
 const struct tensor_type_info *tensor_type_info(enum tensor_type type)

@@ -1,7 +1,9 @@
 /* Element types of stored tensors: names, block sizes, bytes.
  *
  * Quantized types are blocks of consecutive elements of one row, laid out byte for byte as GGUF
- * stores them (little endian). A row is a whole number of blocks.
+ * stores them (little endian). A row is a whole number of blocks. The last three are
+ * bitsandbytes' and in no GGUF file; files keep their scales apart, and the blocks are put
+ * together when a checkpoint is opened (kernels/bitsandbytes.h).
  */
 #ifndef TANDEM_KERNELS_TENSOR_TYPE_H
 #define TANDEM_KERNELS_TENSOR_TYPE_H
@@ -23,6 +25,9 @@ enum tensor_type {
     TYPE_Q4_K,
     TYPE_Q5_K,
     TYPE_Q6_K,
+    TYPE_NF4,
+    TYPE_FP4,
+    TYPE_INT8,
     TYPE_COUNT,
 };
 

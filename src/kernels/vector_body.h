@@ -12,6 +12,7 @@
 #ifndef TANDEM_KERNELS_VECTOR_BODY_H
 #define TANDEM_KERNELS_VECTOR_BODY_H
 
+#include "kernels/bitsandbytes.h"
 #include "kernels/block_layout.h"
 #include "kernels/half.h"
 #include "kernels/scalar_blocks.h"
@@ -248,6 +249,41 @@ INLINE void decode_q6_k(const uint8_t *block, struct sink *s)
     }
 }
 
+/* 64 elements whose codes stand for the values of a table. */
+INLINE void take_looked_up(struct sink *s, const float table[16], const uint8_t *block)
+{
+    v_float scale = v_set(bnb_scale(block)), low[RUN], high[RUN];
+    UNROLL
+    for (size_t run = 0; run < BNB_BLOCK; run += 32) {
+        b_look_up_nibbles(b_load(block + BNB_CODES + run / 2), table, low, high);
+        UNROLL
+        for (size_t i = 0; i < RUN; i++) {
+            low[i] = v_mul(low[i], scale);
+            high[i] = v_mul(high[i], scale);
+        }
+        take_run(s, run, low);
+        take_run(s, run + 16, high);
+    }
+}
+
+INLINE void decode_nf4(const uint8_t *block, struct sink *s)
+{
+    take_looked_up(s, nf4_values, block);
+}
+
+INLINE void decode_fp4(const uint8_t *block, struct sink *s)
+{
+    take_looked_up(s, fp4_values, block);
+}
+
+INLINE void decode_int8(const uint8_t *block, struct sink *s)
+{
+    v_float scale = v_set(bnb_scale(block)), step = v_set(INT8_STEP);
+    UNROLL
+    for (size_t j = 0; j < BNB_BLOCK; j += VECTOR_LANES)
+        take(s, j, v_mul(v_mul(v_load_int8(block + BNB_CODES + j), scale), step));
+}
+
 /* Plain elements as blocks of one vector; dot() handles the rest of a row. */
 INLINE void decode_f32(const uint8_t *block, struct sink *s)
 {
@@ -370,6 +406,9 @@ KERNELS_OF(q3_k, Q3_K_BYTES, SUPERBLOCK)
 KERNELS_OF(q4_k, Q4_K_BYTES, SUPERBLOCK)
 KERNELS_OF(q5_k, Q5_K_BYTES, SUPERBLOCK)
 KERNELS_OF(q6_k, Q6_K_BYTES, SUPERBLOCK)
+KERNELS_OF(nf4, FOUR_BIT_BYTES, BNB_BLOCK)
+KERNELS_OF(fp4, FOUR_BIT_BYTES, BNB_BLOCK)
+KERNELS_OF(int8, INT8_BYTES, BNB_BLOCK)
 
 static void quantize_f16(const float *src, void *dst, size_t n)
 {
@@ -707,7 +746,10 @@ const struct kernels VECTOR_TABLE = {
                    [TYPE_Q3_K] = dequantize_q3_k,
                    [TYPE_Q4_K] = dequantize_q4_k,
                    [TYPE_Q5_K] = dequantize_q5_k,
-                   [TYPE_Q6_K] = dequantize_q6_k},
+                   [TYPE_Q6_K] = dequantize_q6_k,
+                   [TYPE_NF4] = dequantize_nf4,
+                   [TYPE_FP4] = dequantize_fp4,
+                   [TYPE_INT8] = dequantize_int8},
     .quantize = {[TYPE_F32] = scalar_quantize_f32,
                  [TYPE_F16] = quantize_f16,
                  [TYPE_BF16] = scalar_quantize_bf16,
@@ -715,7 +757,10 @@ const struct kernels VECTOR_TABLE = {
                  [TYPE_Q4_1] = scalar_quantize_q4_1,
                  [TYPE_Q5_0] = scalar_quantize_q5_0,
                  [TYPE_Q5_1] = scalar_quantize_q5_1,
-                 [TYPE_Q8_0] = scalar_quantize_q8_0},
+                 [TYPE_Q8_0] = scalar_quantize_q8_0,
+                 [TYPE_NF4] = scalar_quantize_nf4,
+                 [TYPE_FP4] = scalar_quantize_fp4,
+                 [TYPE_INT8] = scalar_quantize_int8},
     .dot = {[TYPE_F32] = dot_f32,
             [TYPE_F16] = dot_f16,
             [TYPE_BF16] = dot_bf16,
@@ -728,7 +773,10 @@ const struct kernels VECTOR_TABLE = {
             [TYPE_Q3_K] = dot_q3_k,
             [TYPE_Q4_K] = dot_q4_k,
             [TYPE_Q5_K] = dot_q5_k,
-            [TYPE_Q6_K] = dot_q6_k},
+            [TYPE_Q6_K] = dot_q6_k,
+            [TYPE_NF4] = dot_nf4,
+            [TYPE_FP4] = dot_fp4,
+            [TYPE_INT8] = dot_int8},
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,

@@ -1,4 +1,4 @@
-#include "quantize/k_quants.h"
+#include "kernels/k_quants.h"
 #include "kernels/block_layout.h"
 #include "kernels/half.h"
 

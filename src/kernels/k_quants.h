@@ -1,10 +1,9 @@
 /* Encoders of the K-quants: Q4_K, Q5_K and Q6_K, from F32.
  *
  * Each search fits scales (and minima) by weighted least squares over a grid of candidates, then
- * again after the scales themselves were rounded to their 6 or 8 bits. The formats are decoded by
- * src/kernels. */
-#ifndef TANDEM_QUANTIZE_K_QUANTS_H
-#define TANDEM_QUANTIZE_K_QUANTS_H
+ * again after the scales themselves were rounded to their 6 or 8 bits. */
+#ifndef TANDEM_KERNELS_K_QUANTS_H
+#define TANDEM_KERNELS_K_QUANTS_H
 
 #include "kernels/tensor_type.h"
 

@@ -1,0 +1,73 @@
+#include "kernels/convert.h"
+#include "base/memory.h"
+#include "kernels/k_quants.h"
+
+void convert_encode(const struct kernels *kernels, enum tensor_type type, const float *row,
+                    const float *importance, void *out, size_t n)
+{
+    if (quantize_is_k(type))
+        quantize_k_row(type, row, importance, out, n);
+    else
+        kernels->quantize[type](row, out, n);
+}
+
+bool convert_weighs(enum tensor_type type)
+{
+    return quantize_is_k(type);
+}
+
+struct job {
+    const struct converter *converter;
+    const struct conversion *conversion;
+    size_t source_row_bytes, target_row_bytes;
+};
+
+static void convert_share(void *context, size_t thread, size_t n_threads)
+{
+    const struct job *job = context;
+    const struct conversion *c = job->conversion;
+    size_t begin, end;
+    thread_share(c->n_rows, 1, thread, n_threads, &begin, &end);
+    float *row = job->converter->rows + thread * job->converter->capacity;
+    for (size_t r = begin; r < end; r++) {
+        job->converter->kernels->dequantize[c->from](
+            (const char *)c->source + r * job->source_row_bytes, row, c->cols);
+        convert_encode(job->converter->kernels, c->to, row, c->importance,
+                       (char *)c->target + r * job->target_row_bytes, c->cols);
+    }
+}
+
+static enum status make_room(struct converter *converter, size_t cols, struct error *err)
+{
+    size_t n_threads = converter->pool ? thread_pool_size(converter->pool) : 1, floats;
+    if (cols <= converter->capacity)
+        return STATUS_OK;
+    mem_free(converter->rows);
+    converter->rows =
+        size_multiply(n_threads, cols, &floats) ? mem_array(floats, sizeof *converter->rows) : NULL;
+    converter->capacity = converter->rows ? cols : 0;
+    return converter->rows ? STATUS_OK : error_memory(err, "rows to convert");
+}
+
+enum status convert_rows(struct converter *converter, const struct conversion *conversion,
+                         struct error *err)
+{
+    struct job job = {.converter = converter, .conversion = conversion};
+    enum status status = make_room(converter, conversion->cols, err);
+    if (status)
+        return status;
+    if (!tensor_type_bytes(conversion->from, conversion->cols, &job.source_row_bytes) ||
+        !tensor_type_bytes(conversion->to, conversion->cols, &job.target_row_bytes))
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "rows of %zu elements are no whole number of blocks of %s and %s",
+                         conversion->cols, tensor_type_info(conversion->from)->name,
+                         tensor_type_info(conversion->to)->name);
+    thread_pool_run(converter->pool, convert_share, &job);
+    return STATUS_OK;
+}
+
+void converter_free(struct converter *converter)
+{
+    mem_free(converter->rows);
+    *converter = (struct converter){0};
+}
