@@ -111,29 +111,42 @@ static enum status write_exactly(int fd, const char *path, const char *data, siz
     return fsync(fd) ? error_errno(err, "cannot sync %s", path) : STATUS_OK;
 }
 
-enum status file_write_atomic(const char *path, const void *data, size_t size, struct error *err)
+enum status file_create_beside(const char *path, int *fd, char **name, struct error *err)
 {
-    struct strbuf temporary = {0};
-    strbuf_printf(&temporary, "%s.XXXXXX", path);
-    if (temporary.failed)
+    struct strbuf buf = {0};
+    strbuf_printf(&buf, "%s.XXXXXX", path);
+    char *temporary = strbuf_take(&buf);
+    if (!temporary)
         return error_memory(err, path);
-    int fd = mkostemp(temporary.data, O_CLOEXEC);
-    if (fd < 0) {
-        enum status status = error_errno(err, "cannot create %s", temporary.data);
-        strbuf_free(&temporary);
+    int created = mkostemp(temporary, O_CLOEXEC);
+    if (created < 0) {
+        enum status status = error_errno(err, "cannot create %s", temporary);
+        mem_free(temporary);
         return status;
     }
     mode_t mask = umask(0);
     umask(mask);
-    fchmod(fd, 0666 & ~mask);
-    enum status status = write_exactly(fd, path, data, size, err);
+    fchmod(created, 0666 & ~mask);
+    *fd = created;
+    *name = temporary;
+    return STATUS_OK;
+}
+
+enum status file_write_atomic(const char *path, const void *data, size_t size, struct error *err)
+{
+    int fd;
+    char *temporary;
+    enum status status = file_create_beside(path, &fd, &temporary, err);
+    if (status)
+        return status;
+    status = write_exactly(fd, path, data, size, err);
     if (close(fd) && !status)
         status = error_errno(err, "cannot close %s", path);
-    if (!status && rename(temporary.data, path))
-        status = error_errno(err, "cannot rename %s to %s", temporary.data, path);
+    if (!status && rename(temporary, path))
+        status = error_errno(err, "cannot rename %s to %s", temporary, path);
     if (status)
-        unlink(temporary.data);
-    strbuf_free(&temporary);
+        unlink(temporary);
+    mem_free(temporary);
     return status;
 }
 

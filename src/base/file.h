@@ -19,6 +19,9 @@ void file_unmap(struct file_map *map);
 /* The whole file in memory with a NUL byte behind it, at most `limit` bytes (0: 1 GiB).
  * *data is freed by the caller with mem_free. */
 enum status file_read(const char *path, size_t limit, char **data, size_t *size, struct error *err);
+/* Creates an empty file beside `path`, with the permissions of a new file, to be renamed over it
+ * when it is complete. *name is freed by the caller with mem_free; both are only set on success. */
+enum status file_create_beside(const char *path, int *fd, char **name, struct error *err);
 /* Writes to a temporary file beside `path`, syncs it, and renames it over `path`: afterwards
  * either the old file or the whole new one is there. */
 enum status file_write_atomic(const char *path, const void *data, size_t size, struct error *err);

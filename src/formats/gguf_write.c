@@ -1,19 +1,17 @@
 #include "formats/gguf_write.h"
+#include "base/file.h"
 #include "base/memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { VERSION = 3 };
 
 struct gguf_writer {
     char *path;
-    struct strbuf temporary; /* the file's name until it is finished */
+    char *temporary; /* the file's name until it is finished */
     FILE *out;
     struct strbuf entries, tensors; /* as they will stand in the file */
     size_t n_entries, n_tensors, capacity;
@@ -36,22 +34,16 @@ enum status gguf_writer_create(const char *path, struct gguf_writer **writer, st
         *writer = NULL;
         return error_memory(err, path);
     }
-    strbuf_printf(&w->temporary, "%s.XXXXXX", path);
-    int fd = w->temporary.failed ? -1 : mkostemp(w->temporary.data, O_CLOEXEC);
-    w->out = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (w->out) {
-        mode_t mask = umask(0);
-        umask(mask);
-        fchmod(fd, 0666 & ~mask);
-        return STATUS_OK;
-    }
-    enum status status = error_errno(err, "cannot create %s", path);
-    if (fd >= 0)
+    int fd;
+    enum status status = file_create_beside(path, &fd, &w->temporary, err);
+    if (!status && !(w->out = fdopen(fd, "wb"))) {
+        status = error_errno(err, "cannot create %s", path);
         close(fd);
-    else
-        strbuf_free(&w->temporary); /* there is nothing to remove */
-    gguf_writer_free(w);
-    *writer = NULL;
+    }
+    if (status) {
+        gguf_writer_free(w);
+        *writer = NULL;
+    }
     return status;
 }
 
@@ -188,7 +180,7 @@ static enum status write_bytes(struct gguf_writer *w, const void *data, size_t s
                                struct error *err)
 {
     if (size && fwrite(data, 1, size, w->out) != size)
-        return error_errno(err, "cannot write %s", w->temporary.data);
+        return error_errno(err, "cannot write %s", w->temporary);
     return STATUS_OK;
 }
 
@@ -253,10 +245,11 @@ enum status gguf_writer_finish(struct gguf_writer *w, struct error *err)
         return error_set(err, STATUS_INVALID, "%s: data of %zu tensors are missing", w->path,
                          w->n_tensors - w->current);
     if (fflush(w->out) || fsync(fileno(w->out)))
-        return error_errno(err, "cannot write %s", w->temporary.data);
-    if (rename(w->temporary.data, w->path))
-        return error_errno(err, "cannot rename %s to %s", w->temporary.data, w->path);
-    strbuf_free(&w->temporary);
+        return error_errno(err, "cannot write %s", w->temporary);
+    if (rename(w->temporary, w->path))
+        return error_errno(err, "cannot rename %s to %s", w->temporary, w->path);
+    mem_free(w->temporary);
+    w->temporary = NULL;
     return STATUS_OK;
 }
 
@@ -266,9 +259,9 @@ void gguf_writer_free(struct gguf_writer *w)
         return;
     if (w->out)
         fclose(w->out);
-    if (w->temporary.data)
-        unlink(w->temporary.data);
-    strbuf_free(&w->temporary);
+    if (w->temporary)
+        unlink(w->temporary);
+    mem_free(w->temporary);
     strbuf_free(&w->entries);
     strbuf_free(&w->tensors);
     mem_free(w->bytes);

@@ -1,4 +1,5 @@
 #include "formats/safetensors_write.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "kernels/half.h"
 
@@ -125,20 +126,21 @@ enum status safetensors_write(const char *path, const struct tensor_plan *tensor
                               const json_t *metadata, safetensors_source *source, void *context,
                               struct error *err)
 {
-    struct strbuf temporary = {0};
-    strbuf_printf(&temporary, "%s.partial", path);
+    int fd;
+    char *temporary;
     struct writer w = {.path = path, .source = source, .context = context, .err = err};
-    if (temporary.failed)
-        return error_memory(err, path);
-    w.file = fopen(temporary.data, "wbe");
-    enum status status = w.file ? write_all(&w, tensors, n, metadata)
-                                : error_errno(err, "cannot create %s", temporary.data);
-    if (w.file && fclose(w.file) && !status)
+    enum status status = file_create_beside(path, &fd, &temporary, err);
+    if (status)
+        return status;
+    w.file = fdopen(fd, "wb");
+    status = w.file ? write_all(&w, tensors, n, metadata)
+                    : error_errno(err, "cannot create %s", temporary);
+    if ((w.file ? fclose(w.file) : close(fd)) && !status)
         status = error_errno(err, "cannot write %s", path);
-    if (!status && rename(temporary.data, path))
-        status = error_errno(err, "cannot rename %s to %s", temporary.data, path);
-    if (status && w.file)
-        unlink(temporary.data);
-    strbuf_free(&temporary);
+    if (!status && rename(temporary, path))
+        status = error_errno(err, "cannot rename %s to %s", temporary, path);
+    if (status)
+        unlink(temporary);
+    mem_free(temporary);
     return status;
 }
