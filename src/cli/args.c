@@ -165,8 +165,11 @@ static int locate_models(const struct usage *usage, struct args *args)
     args->models = mem_array(usage->n_models, sizeof *args->models);
     if (!args->models)
         return args_wrong(usage, "out of memory");
-    if (!args->n_operands && usage->default_model)
+    if (!args->n_operands && usage->default_model) {
         args->operands[args->n_operands++] = usage->default_model;
+        fprintf(stderr, "tandem: no model named: %s, a tiny one that comes with Tandem\n",
+                usage->default_model);
+    }
     for (size_t i = 0; i < usage->n_models && i < args->n_operands; i++) {
         args->models[i] = models_locate(args->operands[i]);
         args->n_models = i + 1;

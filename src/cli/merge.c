@@ -40,7 +40,8 @@ int command_merge(int argc, char **argv)
         2,
         64,
         "  tandem merge my-model my-adapter --out merged\n"
-        "  tandem merge my-model style=0.5 facts --out merged\n"};
+        "  tandem merge my-model style=0.5 facts --out merged\n",
+        .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK)

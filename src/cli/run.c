@@ -3,6 +3,7 @@
 #include "cli/adapters.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
+#include "cli/models.h"
 
 #include <errno.h>
 #include <string.h>
@@ -166,11 +167,13 @@ static int check_options(const struct usage *usage, struct run_options *o, bool 
 
 static int run(const struct usage *usage, struct run_options *o, const struct args *args)
 {
-    const char *prompt = args->n_operands > 1 ? args->operands[1] : NULL;
+    const char *prompt = args->n_operands > 1 ? args->operands[1] : o->prompt;
     bool from_stdin = prompt ? !strcmp(prompt, "-") : !isatty(STDIN_FILENO);
     struct strbuf text = {0};
     struct error err = {0};
-    int code = check_options(usage, o, !prompt && !from_stdin);
+    int code = args->n_operands > 1 && o->prompt
+                   ? args_wrong(usage, "--prompt and PROMPT exclude each other")
+                   : check_options(usage, o, !prompt && !from_stdin);
     if (code == ARGS_OK && from_stdin) {
         if (read_prompt(&text, &err))
             code = report_error(&err);
@@ -191,6 +194,7 @@ int command_run(int argc, char **argv)
         .kv_type = "f16", .n_logprobs = SIZE_MAX, .engine = {.max_sequences = 1}};
     answer_settings_init(&o.settings);
     const struct option options[] = {
+        {"prompt", 'p', OPTION_STRING, &o.prompt, "TEXT", "the prompt, also without a MODEL"},
         {"system", 's', OPTION_STRING, &o.system, "TEXT", "the system message"},
         SAMPLING_OPTIONS(o.settings),
         {"stop", 0, OPTION_LIST, &o.settings.stops, "TEXT", "end before TEXT; may be repeated"},
@@ -206,17 +210,20 @@ int command_run(int argc, char **argv)
         {0}};
     const struct usage usage = {
         "run",
-        "MODEL [PROMPT]",
+        "[MODEL [PROMPT]]",
         "Answers a prompt: the argument, or stdin where that is not a terminal (or PROMPT is "
         "\"-\";\n"
-        "one newline at its end is dropped). Without either, chats in the terminal: /help there.",
+        "one newline at its end is dropped). Without either, chats in the terminal: /help there.\n"
+        "Without MODEL, " DEFAULT_MODEL " answers, a tiny model that comes with Tandem.",
         options,
-        1,
+        0,
         2,
         "  tandem run models/qwen \"What is a monad?\"\n"
         "  git diff | tandem run models/qwen --system \"Review this diff.\"\n"
-        "  tandem run models/qwen\n",
-        .n_models = 1};
+        "  tandem run models/qwen\n"
+        "  tandem run -p \"List 3 fruits, one per line.\"\n",
+        .n_models = 1,
+        .default_model = DEFAULT_MODEL};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status == ARGS_OK) {

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/models.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -152,8 +153,7 @@ int command_train(int argc, char **argv)
     bool use_lora = false, json = false, quiet = false;
     const struct option options[] = {
         {"model", 'm', OPTION_STRING, &o.model, "MODEL",
-         "what to train (a new one if it is a "
-         "folder without weights)"},
+         "what to train: a path or a name (a new model if it is a folder without weights)"},
         {"data", 'd', OPTION_STRING, &o.data, "FILE", "JSON lines: {\"messages\": [...]}"},
         {"eval", 0, OPTION_STRING, &o.eval, "FILE", "held-out data of the same form"},
         {"out", 'o', OPTION_STRING, &o.out, "DIR", "the result, the log and the checkpoints"},
@@ -207,5 +207,9 @@ int command_train(int argc, char **argv)
         return args_wrong(&usage, "%s", conflict);
     if (!parse_type(type, &o.type))
         return args_wrong(&usage, "--dtype %s: expected bf16 or f32", type);
-    return run(&o, json, quiet);
+    char *path = models_locate(o.model);
+    o.model = path;
+    status = path ? run(&o, json, quiet) : args_wrong(&usage, "out of memory");
+    mem_free(path);
+    return status;
 }
