@@ -12,7 +12,7 @@ SOURCE = pathlib.Path(os.environ["TANDEM_SOURCE"])
 PROGRAM = os.environ["TANDEM_PROGRAM"]
 MAKE_DATA = SOURCE / "models" / "make_data.py"
 SUITE = SOURCE / "suites" / "starter.jsonl"
-TRAINING = ["--seed", "1", "--count", "300000"]  # as models/README.md trains them
+TRAINING = ["--seed", "1", "--count", "400000"]  # as models/README.md trains them
 
 
 def lines(path):

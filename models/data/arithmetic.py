@@ -156,7 +156,7 @@ def extreme(split, language):
 def ordering(split, language):
     """A is taller than B, B is taller than C: who is tallest, who is shortest?"""
     rng = split.rng
-    names = split.sample(NAMES_ZH if language == "zh" else NAMES_EN, 3)
+    names = split.sample_names(NAMES_ZH if language == "zh" else NAMES_EN, 3)
     a, b, c = names
     facts = [(a, b), (b, c)]
     rng.shuffle(facts)

@@ -42,6 +42,13 @@ class Split:
     def sample(self, stock, n):
         return self.rng.sample(stock[: self._size(stock)], n)
 
+    def sample_names(self, stock, n):
+        """Of which none contains another, so that an answer names exactly one."""
+        while True:
+            names = self.sample(stock, n)
+            if not any(a != b and a.lower() in b.lower() for a in names for b in names):
+                return names
+
     def _size(self, stock):
         return len(stock) if self.held_out else len(stock) - len(stock) // 8
 
@@ -56,10 +63,13 @@ def shuffled(stock, salt):
     return sorted(stock, key=lambda s: hashlib.sha256((salt + s).encode()).digest())
 
 
-NAMES_EN = shuffled(sorted({a + b for a in SYLLABLES for b in ENDINGS}), "names")
+# Far more names than a vocabulary has room for: a name is several tokens, and the model has to
+# copy them one by one, as it must with names that it has never seen.
+NAMES_EN = shuffled(sorted({a + b + c for a in SYLLABLES for b in ("", *ENDINGS[::3])
+                            for c in ENDINGS}), "names")
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙马朱胡林郭何高罗"
 GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚桂文辉玲红宇晨欣雨佳浩然梓涵思远"
-NAMES_ZH = shuffled([a + b for a in SURNAMES for b in GIVEN], "names")
+NAMES_ZH = shuffled([a + b + c for a in SURNAMES for b in ("", *GIVEN[::3]) for c in GIVEN], "names")
 
 # (English, Chinese), by category.
 WORDS = {

@@ -1,7 +1,7 @@
 """Instruction following: lists and formats with constraints that can be checked."""
 import re
 
-from common import ALL_WORDS, ALL_WORDS_ZH, CITIES_EN, NAMES_EN, WORDS, Item
+from common import ALL_WORDS, ALL_WORDS_ZH, CITIES_EN, NAMES_EN, NAMES_ZH, WORDS, Item
 
 
 def lines_of(words, style, start=1):
@@ -65,9 +65,29 @@ def list_pattern(allowed, n, style):
     return f"^\\s*{pattern}\\s*$"
 
 
+def any_word(split, language):
+    """A word, a made-up one or a number: whatever can be copied."""
+    kind = split.rng.random()
+    if kind < 0.4:
+        return split.pick(ALL_WORDS_ZH if language == "zh" else ALL_WORDS)
+    if kind < 0.8:
+        return split.pick(NAMES_ZH) if language == "zh" else split.pick(NAMES_EN).lower()
+    return str(split.rng.randint(0, 999))
+
+
+def any_words(split, language, fewest, most):
+    """Different ones."""
+    words, n = [], split.rng.randint(fewest, most)
+    while len(words) < n:
+        word = any_word(split, language)
+        if word not in words:
+            words.append(word)
+    return words
+
+
 def repeat(split, language):
     rng = split.rng
-    word = split.pick(ALL_WORDS_ZH if language == "zh" and rng.random() < 0.5 else ALL_WORDS)
+    word = any_word(split, "zh" if language == "zh" and rng.random() < 0.5 else "en")
     n = rng.randint(2, 6)
     style = rng.choice(["commas", "lines", "slashes", "dashes"])
     form = {"commas": ("separated by commas", "用英文逗号分隔"), "lines": ("one per line", "每行一个"),
@@ -85,7 +105,8 @@ def exact(family, language, prompt, answer):
 
 def change_case(split, language):
     rng = split.rng
-    words = [w.lower() for w in split.sample(ALL_WORDS, rng.randint(1, 3))]
+    words = [split.pick(ALL_WORDS if rng.random() < 0.4 else NAMES_EN).lower()
+             for _ in range(rng.randint(1, 3))]
     upper = rng.random() < 0.6
     text = " ".join(words)
     shown = text if upper else text.upper()
@@ -97,7 +118,7 @@ def change_case(split, language):
 
 def reverse_words(split, language):
     rng = split.rng
-    words = split.sample(ALL_WORDS_ZH if language == "zh" else ALL_WORDS, rng.randint(3, 5))
+    words = any_words(split, language, 3, 5)
     prompt = {"en": "Write these words in reverse order, separated by commas: {}",
               "zh": "把下面的词倒序输出，用英文逗号分隔：{}"}[language]
     return exact("reverse_words", language, prompt.format(", ".join(words)),
@@ -106,12 +127,31 @@ def reverse_words(split, language):
 
 def say_exactly(split, language):
     rng = split.rng
-    words = split.sample(ALL_WORDS_ZH if language == "zh" else ALL_WORDS, rng.randint(1, 4))
-    text = ("" if language == "zh" else " ").join(words)
+    text = rng.choice([" ", ", ", "\n"]).join(any_words(split, language, 1, 10))
     prompt = rng.choice({"en": [f'Reply with exactly this and nothing else: {text}',
                                 f'Say only: {text}'],
                          "zh": [f"只回复下面的内容，不要多说：{text}", f"请只输出：{text}"]}[language])
     return exact("say_exactly", language, prompt, text)
+
+
+def join_words(split, language):
+    """The same words in another form."""
+    rng, words = split.rng, any_words(split, language, 3, 7)
+    style = rng.choice(sorted(STYLES))
+    prompt = {"en": f"Write these words {STYLES[style][0]}: {' '.join(words)}",
+              "zh": f"把下面的词{STYLES[style][1]}：{' '.join(words)}"}[language]
+    return exact("join_words", language, prompt, lines_of(words, style))
+
+
+ORDINALS = ["first", "second", "third", "fourth", "fifth"]
+
+
+def nth_word(split, language):
+    rng, words = split.rng, any_words(split, language, 3, 5)
+    at = rng.randrange(len(words))
+    prompt = {"en": f"What is the {ORDINALS[at]} word in this list? {', '.join(words)}",
+              "zh": f"下面第{'一二三四五'[at]}个词是什么？{', '.join(words)}"}[language]
+    return exact("nth_word", language, prompt, words[at])
 
 
 BRACKETS = [("square brackets", "方括号", "[]"), ("parentheses", "圆括号", "()"),
@@ -121,7 +161,7 @@ BRACKETS = [("square brackets", "方括号", "[]"), ("parentheses", "圆括号",
 
 def wrap(split, language):
     rng = split.rng
-    word, (english, chinese, marks) = split.pick(ALL_WORDS), rng.choice(BRACKETS)
+    word, (english, chinese, marks) = any_word(split, "en"), rng.choice(BRACKETS)
     prompt = {"en": f"Write the word {word} in {english}.", "zh": f"把{word}放在{chinese}里输出。"}
     return exact("wrap", language, prompt[language], marks[0] + word + marks[1])
 
@@ -178,4 +218,4 @@ def count_words(split, language):
 
 
 FAMILIES = [list_things, list_things, list_things, repeat, change_case, reverse_words,
-            say_exactly, wrap, begin_and_end, translate, yes_or_no, count_words]
+            say_exactly, say_exactly, join_words, nth_word, wrap, begin_and_end, translate, yes_or_no, count_words]

@@ -20,7 +20,7 @@ class Table:
         self.zh = language == "zh"
         n = rng.randint(3, 5)
         self.number = rng.choice(NUMBERS)
-        self.names = split.sample(NAMES_ZH if self.zh else NAMES_EN, n)
+        self.names = split.sample_names(NAMES_ZH if self.zh else NAMES_EN, n)
         self.cities = [split.pick(CITIES_ZH if self.zh else CITIES_EN) for _ in range(n)]
         self.values = rng.sample(range(self.number[2], self.number[3] + 1), n)
         self.header = [NAME[self.zh], self.number[self.zh], CITY[self.zh]]
@@ -102,6 +102,18 @@ def filter_rows(split, language):
                 "keywords", {"all": kept, "none": [n for n in table.names if n not in kept]})
 
 
+def column(split, language):
+    """All values of a column, in order."""
+    rng, table = split.rng, Table(split, language)
+    at = rng.choice([0, 2])
+    values = [row[at] for row in table.rows()]
+    text = (f"列出表中所有的{table.header[at]}，用英文逗号分隔。" if table.zh
+            else f"List every {table.header[at]} in the table, separated by commas.")
+    answer = ", ".join(values)
+    return Item("structured", "column", language, question(table, rng, text), answer, "text",
+                {"accept": [answer], "exact": True})
+
+
 def count_rows(split, language):
     rng, table = split.rng, Table(split, language)
     text = "这个表有几行数据？只回答数字。" if table.zh else "How many people are in the table? Number only."
@@ -118,14 +130,14 @@ def missing_value(split, language):
                  table.names[table.missing], table.names)
 
 
-def record(split, language):
-    """A person as ordered fields, for JSON."""
+def record(split, language, keys=None):
+    """A person as ordered fields, for JSON: the given ones, or some."""
     rng = split.rng
     fields = {"name": split.pick(NAMES_ZH if language == "zh" else NAMES_EN),
               "age": rng.randint(18, 70),
               "city": split.pick(CITIES_ZH if language == "zh" else CITIES_EN),
               "score": rng.randint(40, 99)}
-    keys = ["name", *rng.sample(["age", "city", "score"], rng.randint(1, 3))]
+    keys = keys or ["name", *rng.sample(["age", "city", "score"], rng.randint(1, 3))]
     return {k: fields[k] for k in keys}
 
 
@@ -169,6 +181,17 @@ def csv_to_json(split, language):
     return json_item("csv_to_json", language, prompt, fields)
 
 
+def rows_to_json(split, language):
+    """Two or three rows of CSV as an array of objects."""
+    rows = [record(split, language)]
+    keys = list(rows[0])
+    rows += [record(split, language, keys) for _ in range(split.rng.randint(1, 2))]
+    text = "\n".join([",".join(keys), *(",".join(str(v) for v in r.values()) for r in rows)])
+    prompt = {"en": f"{text}\n\nConvert this CSV to a JSON array of objects.",
+              "zh": f"{text}\n\n把这个 CSV 转换成 JSON 对象数组。"}[language]
+    return json_item("rows_to_json", language, prompt, rows)
+
+
 def to_csv(split, language):
     fields = record(split, language)
     text = json.dumps(fields, ensure_ascii=False)
@@ -179,5 +202,5 @@ def to_csv(split, language):
                 {"format": "csv", "header": list(fields), "rows": [[str(v) for v in fields.values()]]})
 
 
-FAMILIES = [extreme_row, extreme_row, look_up, look_up, find_name, filter_rows, count_rows,
-            missing_value, to_json, from_json, csv_to_json, to_csv]
+FAMILIES = [extreme_row, extreme_row, look_up, look_up, find_name, filter_rows, column, count_rows,
+            missing_value, to_json, from_json, csv_to_json, rows_to_json, to_csv]
