@@ -585,6 +585,61 @@ static void test_a_slow_reader_delays_nobody(void **state)
     engine_close(engine);
 }
 
+/* --- Sharing --- */
+
+/* One request at a time: those of the busy client and of the other take turns. */
+static void test_clients_take_turns(void **state)
+{
+    (void)state;
+    enum { BUSY = 5 };
+    struct engine *engine = open_random("qwen2", &(struct engine_options){.max_sequences = 1});
+    int32_t ids[20];
+    make_prompt(ids, 20, 1, 1);
+    struct request request = make_request(ids, 20, 50, 1);
+    struct generation *busy[BUSY], *other;
+    struct answer answers[BUSY], others;
+    request.client = 1;
+    for (int i = 0; i < BUSY; i++)
+        busy[i] = submit(engine, &request);
+    request.client = 2;
+    other = submit(engine, &request);
+    read_answer(other, &others);
+    for (int i = 0; i < BUSY; i++)
+        read_answer(busy[i], &answers[i]);
+    assert_true(others.stats.queue_seconds < answers[2].stats.queue_seconds);
+    for (int i = 1; i < BUSY; i++)
+        assert_true(answers[i].stats.queue_seconds > answers[i - 1].stats.queue_seconds);
+    struct engine_load load = engine_load(engine);
+    assert_int_equal(load.waiting, 0);
+    assert_true(load.steps > 250 && load.rows > load.steps);
+    engine_close(engine);
+}
+
+/* While a long prompt is computed, somebody else's answer goes on: it gets many more tokens than
+ * the few that full steps would leave it. */
+static void test_a_long_prompt_stalls_nobody(void **state)
+{
+    (void)state;
+    enum { LONG = 3500 };
+    struct engine *engine = open_random("qwen2", NULL);
+    static int32_t ids[LONG];
+    make_prompt(ids, LONG, 3, 4);
+    struct request talk = make_request(ids + 1, 20, 0, 1), read = make_request(ids, LONG, 1, 0);
+    struct generation *talker = submit(engine, &talk);
+    struct event event;
+    size_t n = 0;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(generation_next(talker, &event), EVENT_TOKEN);
+    struct answer answer;
+    ask(engine, &read, &answer);
+    generation_cancel(talker);
+    while (generation_next(talker, &event) == EVENT_TOKEN)
+        n++;
+    assert_true(n > 30);
+    generation_free(talker);
+    engine_close(engine);
+}
+
 /* --- Many clients --- */
 
 enum { CLIENTS = 6, ROUNDS = 8, KINDS = 5 };
@@ -715,6 +770,8 @@ int main(void)
         cmocka_unit_test(test_a_failing_request_does_not_take_others_along),
         cmocka_unit_test(test_cancelling_ends_soon_and_leaves_the_engine_well),
         cmocka_unit_test(test_a_slow_reader_delays_nobody),
+        cmocka_unit_test(test_clients_take_turns),
+        cmocka_unit_test(test_a_long_prompt_stalls_nobody),
         cmocka_unit_test(test_many_clients_at_once),
     };
     return cmocka_run_group_tests(tests, make_models, remove_models);

@@ -123,6 +123,7 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     e->running = mem_array(e->max_sequences, sizeof *e->running);
     e->lengths = mem_array(e->max_sequences, sizeof *e->lengths);
     e->slots = mem_array(e->n_slots, sizeof *e->slots);
+    e->shared_rows = FIRST_SHARED_ROWS;
     e->rows = mem_array(model_max_rows(e->model), sizeof *e->rows);
     e->logits = mem_array(n_logits, sizeof *e->logits);
     bool ok = e->running && e->lengths && e->slots && e->rows && e->logits;
@@ -151,6 +152,7 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
     if (status)
         return status;
     find_eos(e);
+    atomic_store(&e->load_free_positions, kv_free_positions(e->cache));
     if (pthread_create(&e->thread, NULL, scheduler_run, e))
         return error_set(err, STATUS_IO, "cannot start the step thread");
     e->has_thread = true;
@@ -256,6 +258,20 @@ struct engine_info engine_info(const struct engine *e)
         .vocab_size = shape->vocab_size,
         .load_seconds = e->load_seconds,
         .n_files = model_file_count(e->model),
+    };
+}
+
+struct engine_load engine_load(const struct engine *e)
+{
+    size_t positions =
+        kv_cache_bytes(e->cache) / kv_position_bytes(model_shape(e->model), kv_type(e->cache));
+    return (struct engine_load){
+        .running = atomic_load(&e->load_running),
+        .waiting = atomic_load(&e->load_waiting),
+        .cache_positions = positions,
+        .cache_used = positions - atomic_load(&e->load_free_positions),
+        .steps = atomic_load(&e->n_steps),
+        .rows = atomic_load(&e->n_step_rows),
     };
 }
 

@@ -74,6 +74,14 @@ struct engine_info {
 struct engine_info engine_info(const struct engine *engine);
 const char *engine_file(const struct engine *engine, size_t index, size_t *bytes);
 
+/* How busy the engine is, as of its latest step. */
+struct engine_load {
+    size_t running, waiting;            /* requests */
+    size_t cache_positions, cache_used; /* of the KV cache; what is kept for reuse counts as used */
+    uint64_t steps, rows;               /* computed since the engine was opened */
+};
+struct engine_load engine_load(const struct engine *engine);
+
 /* What a request asks for. Everything it points to is copied by engine_submit(). */
 struct request {
     const int32_t *prompt; /* [n_prompt], at least one */
@@ -87,6 +95,7 @@ struct request {
     size_t n_eos_ids;
     bool want_logprobs;
     size_t n_top_logprobs; /* 0 to MAX_TOP_LOGPROBS */
+    uint64_t client;       /* whose request it is: clients get equal shares of the engine */
 };
 
 enum finish_reason {

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { NO_SLOT = -1 };
+enum { NO_SLOT = -1, FIRST_SHARED_ROWS = 16 };
 
 struct record {
     int32_t token;
@@ -36,6 +36,7 @@ struct generation {
     size_t *stop_lengths, n_stops;
     int32_t *eos_ids;
     size_t n_eos_ids;
+    uint64_t client;
     atomic_bool cancelled;
 
     /* The step thread's. */
@@ -74,6 +75,12 @@ struct slot {
     uint64_t last_used;
 };
 
+/* When a client's request was last admitted. */
+struct client_turn {
+    uint64_t client, when;
+};
+enum { MAX_TURNS = 64 };
+
 struct engine {
     struct model *model;
     struct kv_cache *cache;
@@ -93,7 +100,17 @@ struct engine {
     float *logits;      /* [max_sequences, vocab_size] */
     size_t *lengths;    /* [max_sequences] of the running sequences before the step */
     uint64_t clock;     /* for last_used */
-    double row_seconds; /* of prefill, measured; 0 at first */
+    struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */
+    double row_seconds;                  /* of prefill, measured; 0 at first */
+
+    /* Prefill beside decoding: see scheduler.c. */
+    double decode_seconds; /* of a step without prefill rows, measured; 0 at first */
+    double shared_rows;    /* of prefill that such a step can take along */
+    size_t n_shared_steps; /* since decode_seconds was measured */
+
+    /* For engine_load(); written by the step thread. */
+    atomic_size_t load_running, load_waiting, load_free_positions;
+    atomic_ullong n_steps, n_step_rows;
 
     pthread_t thread;
     bool has_thread;

@@ -86,6 +86,7 @@ enum status generation_create(struct engine *engine, const struct request *reque
     g->n_top = request->n_top_logprobs;
     g->want_logprobs = request->want_logprobs || g->n_top > 0;
     g->ignore_eos = request->ignore_eos;
+    g->client = request->client;
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
     enum status status = fill_in(g, request, err);

@@ -5,6 +5,12 @@
  * back in the queue and later computed again from its tokens: the same bits, since a row's
  * result does not depend on how it got computed. The oldest request always advances, and the
  * cache holds at least one sequence of full length, so every request ends.
+ *
+ * Clients are served in equal shares: the next request to run is the oldest one of the client
+ * that has the fewest running, and among those of the one whose last turn is longest ago. A prompt
+ * that is computed beside others' decoding gets only as many rows as make the step SHARED_STRETCH
+ * times as long as it is without them; measured, and adjusted step by step, since what a row costs
+ * depends on the model, the machine and how long its sequence is.
  */
 #include "base/clock.h"
 #include "engine/engine_internal.h"
@@ -15,6 +21,8 @@
  * of another request, may have to wait for somebody's prompt. */
 static const double STEP_SECONDS = 0.5;
 enum { FIRST_PREFILL_ROWS = 64, MIN_PREFILL_ROWS = 32 };
+static const double SHARED_STRETCH = 2;
+enum { MIN_SHARED_ROWS = 4, MAX_SHARED_STEPS = 64 };
 
 /* --- Slots --- */
 
@@ -179,15 +187,58 @@ static bool make_room(struct engine *e, size_t positions, size_t spared)
     return true;
 }
 
+static size_t running_of(const struct engine *e, uint64_t client)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_running; i++)
+        n += e->running[i]->client == client;
+    return n;
+}
+
+/* The client's entry, or the one to use for it: that of the client served longest ago. */
+static struct client_turn *turn_of(struct engine *e, uint64_t client)
+{
+    struct client_turn *oldest = &e->turns[0];
+    for (size_t i = 0; i < MAX_TURNS; i++) {
+        if (e->turns[i].when > 0 && e->turns[i].client == client)
+            return &e->turns[i];
+        if (e->turns[i].when < oldest->when)
+            oldest = &e->turns[i];
+    }
+    *oldest = (struct client_turn){.client = client};
+    return oldest;
+}
+
+/* Where the next request to run is linked from. What was put back goes first: it is in front. */
+static struct generation **next_in_turn(struct engine *e)
+{
+    struct generation **best = &e->waiting;
+    size_t fewest = SIZE_MAX;
+    uint64_t longest_ago = UINT64_MAX;
+    if (e->waiting->was_admitted)
+        return best;
+    for (struct generation **link = best; *link; link = &(*link)->next) {
+        uint64_t client = (*link)->client, when = turn_of(e, client)->when;
+        size_t n = running_of(e, client);
+        if (n < fewest || (n == fewest && when < longest_ago)) {
+            fewest = n;
+            longest_ago = when;
+            best = link;
+        }
+    }
+    return best;
+}
+
 static void admit(struct engine *e)
 {
     while (e->waiting && e->n_running < e->max_sequences) {
-        struct generation *g = e->waiting;
+        struct generation **link = next_in_turn(e), *g = *link;
         size_t length, source = find_prefix(e, g, &length);
         if (!make_room(e, g->n_tokens - length, source))
             return;
-        e->waiting = g->next;
+        *link = g->next;
         take_slot(e, g, source, length);
+        turn_of(e, g->client)->when = ++e->clock;
         if (!g->was_admitted)
             g->first_step = clock_seconds();
         g->was_admitted = true;
@@ -245,27 +296,94 @@ static size_t prefill_rows(const struct engine *e)
     return rows < (double)most ? (size_t)rows : most;
 }
 
-/* How many rows each running request gets: one for those that decode, the rest of the step for
- * prompts, oldest first. */
-static void plan(struct engine *e)
+/* Prefill rows for a step in which others decode; none where how long they take alone has to be
+ * measured. */
+static size_t shared_rows(struct engine *e)
 {
-    size_t n_decode = 0;
-    for (size_t i = 0; i < e->n_running; i++) {
-        follow_rope(e, e->running[i]);
-        n_decode += pending(e, e->running[i]) == 1;
+    if (e->decode_seconds == 0 || e->n_shared_steps >= MAX_SHARED_STEPS)
+        return 0;
+    return (size_t)e->shared_rows;
+}
+
+/* What the step with so many rows of each kind teaches about steps to come. */
+static void learn(struct engine *e, size_t n_decode, size_t n_prefill, double seconds)
+{
+    if (n_prefill >= MIN_PREFILL_ROWS)
+        e->row_seconds = seconds / (double)n_prefill;
+    if (n_decode == 0)
+        return;
+    if (n_prefill == 0) {
+        double weight = e->decode_seconds > 0 ? 0.25 : 1;
+        e->decode_seconds += weight * (seconds - e->decode_seconds);
+        e->n_shared_steps = 0;
+        return;
     }
-    size_t budget = prefill_rows(e), left = model_max_rows(e->model) - n_decode;
-    if (left > budget)
-        left = budget;
+    double most = (double)model_max_rows(e->model), change;
+    change = SHARED_STRETCH * e->decode_seconds / seconds;
+    if (change > 1) /* slowly, and only where more rows were wanted than there were */
+        change = n_prefill < (size_t)e->shared_rows ? 1 : change < 1.25 ? change : 1.25;
+    e->shared_rows *= change > 0.5 ? change : 0.5;
+    if (e->shared_rows < MIN_SHARED_ROWS)
+        e->shared_rows = MIN_SHARED_ROWS;
+    if (e->shared_rows > most)
+        e->shared_rows = most;
+    e->n_shared_steps++;
+}
+
+/* The prompt with the fewest rows still to be given; NULL when none wants more. */
+static struct generation *shortest_prompt(const struct engine *e)
+{
+    struct generation *best = NULL;
+    size_t fewest = SIZE_MAX;
     for (size_t i = 0; i < e->n_running; i++) {
         struct generation *g = e->running[i];
-        size_t wanted = pending(e, g);
-        g->n_rows = wanted == 1 || wanted < left ? wanted : left;
-        if (g->n_rows && !reserve(e, i, g->n_rows))
-            return;
-        if (wanted > 1)
-            left -= g->n_rows;
+        size_t wanted = pending(e, g) - g->n_rows;
+        if (wanted > 0 && wanted < fewest) {
+            fewest = wanted;
+            best = g;
+        }
     }
+    return best;
+}
+
+static void give_rows(const struct engine *e, struct generation *g, size_t most, size_t *left)
+{
+    size_t wanted = pending(e, g) - g->n_rows, n = wanted < most ? wanted : most;
+    g->n_rows += n;
+    *left -= n;
+}
+
+/* One row for each request that decodes. The rest of the step goes to the shortest prompts, so
+ * that a long one keeps nobody waiting, but for a quarter that always goes to the oldest. */
+static void share_rows(struct engine *e)
+{
+    size_t n_decode = 0;
+    struct generation *oldest = NULL, *g;
+    for (size_t i = 0; i < e->n_running; i++) {
+        g = e->running[i];
+        follow_rope(e, g);
+        bool decodes = pending(e, g) == 1;
+        g->n_rows = decodes;
+        n_decode += decodes;
+        if (!decodes && !oldest)
+            oldest = g;
+    }
+    size_t left = model_max_rows(e->model) - n_decode;
+    size_t budget = n_decode ? shared_rows(e) : prefill_rows(e);
+    if (left > budget)
+        left = budget;
+    if (oldest && left > 0)
+        give_rows(e, oldest, (left + 3) / 4, &left);
+    while (left > 0 && (g = shortest_prompt(e)))
+        give_rows(e, g, left, &left);
+}
+
+static void plan(struct engine *e)
+{
+    share_rows(e);
+    for (size_t i = 0; i < e->n_running; i++)
+        if (e->running[i]->n_rows && !reserve(e, i, e->running[i]->n_rows))
+            return;
 }
 
 /* Appends the request's rows; its last token wants logits. */
@@ -316,16 +434,20 @@ static void hand_out(struct engine *e, size_t begin, size_t end)
 
 static enum status compute(struct engine *e, size_t begin, size_t end, struct error *err)
 {
-    size_t n = 0;
+    size_t n = 0, n_decode = 0;
     mem_guard_enter();
-    for (size_t i = begin; i < end; i++)
+    for (size_t i = begin; i < end; i++) {
+        n_decode += e->running[i]->n_rows > 0 && pending(e, e->running[i]) == 1;
         n = add_rows(e, e->running[i], n);
+    }
     double started = clock_seconds();
     enum status status =
         n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err) : STATUS_OK;
-    if (!status && n >= MIN_PREFILL_ROWS)
-        e->row_seconds = (clock_seconds() - started) / (double)n;
+    if (!status && n > 0)
+        learn(e, n_decode, n - n_decode, clock_seconds() - started);
     mem_guard_leave();
+    atomic_fetch_add(&e->n_steps, n > 0);
+    atomic_fetch_add(&e->n_step_rows, n);
     return status;
 }
 
@@ -362,6 +484,16 @@ static void step(struct engine *e)
         hand_out(e, 0, e->n_running);
 }
 
+static void publish_load(struct engine *e)
+{
+    size_t n_waiting = 0;
+    for (const struct generation *g = e->waiting; g; g = g->next)
+        n_waiting++;
+    atomic_store(&e->load_running, e->n_running);
+    atomic_store(&e->load_waiting, n_waiting);
+    atomic_store(&e->load_free_positions, kv_free_positions(e->cache));
+}
+
 void *scheduler_run(void *context)
 {
     struct engine *e = context;
@@ -369,6 +501,7 @@ void *scheduler_run(void *context)
         end_cancelled(e, false);
         admit(e);
         step(e);
+        publish_load(e);
     }
     end_cancelled(e, true);
     return NULL;
