@@ -109,6 +109,122 @@ class Api(unittest.TestCase):
             self.assertEqual(chunks[-1]["usage"]["completion_tokens"], 20)
             self.assertEqual(chunks[-2]["choices"][0]["finish_reason"], "length")
 
+    def test_seeds_choices_and_stops(self):
+        fields = dict(max_tokens=24, ignore_eos=True, temperature=1.5, top_k=0, top_p=1)
+        three = self.server.chat(n=3, seed=5, **fields)["choices"]
+        texts = [c["message"]["content"] for c in three]
+        self.assertEqual([c["index"] for c in three], [0, 1, 2])
+        self.assertEqual(len(set(texts)), 3)
+        again = [self.server.chat(seed=5 + i, **fields)["choices"][0]["message"]["content"]
+                 for i in range(3)]
+        self.assertEqual(texts, again)
+        stop = next(texts[0][i:i + 2] for i in range(4, len(texts[0]) - 1)
+                    if texts[0][i:i + 2].isprintable())
+        cut = self.server.chat(seed=5, stop=[stop, "never this"], **fields)["choices"][0]
+        self.assertEqual(cut["message"]["content"], texts[0][:texts[0].index(stop)])
+        self.assertEqual(cut["finish_reason"], "stop")
+        streamed = ["", "", ""]
+        for chunk in self.server.stream(n=3, seed=5, **fields):
+            choice = chunk["choices"][0]
+            streamed[choice["index"]] += choice["delta"].get("content", "")
+        self.assertEqual(streamed, texts)
+
+    def test_logit_bias_and_penalties_reach_the_sampler(self):
+        ids = self.server.json("POST", "/tokenize", {"prompt": "a"})["tokens"]
+        self.assertEqual(len(ids), 1)
+        fields = dict(max_tokens=8, temperature=0, logit_bias={str(ids[0]): 100}, ignore_eos=True)
+        text = self.server.chat(**fields)["choices"][0]["message"]["content"]
+        self.assertEqual(text, "a" * 8)
+        text = self.server.chat(frequency_penalty=2, presence_penalty=2, **fields)
+        self.assertEqual(text["choices"][0]["message"]["content"][0], "a")
+        bias = {str(ids[0]): 6}
+        plain, punished = (self.server.chat(max_tokens=8, temperature=0, logit_bias=bias,
+                                            ignore_eos=True, **more)["choices"][0]["message"]
+                           ["content"] for more in ({}, {"frequency_penalty": 2}))
+        self.assertLess(punished.count("a"), plain.count("a"))
+
+    def test_logprobs(self):
+        fields = dict(max_tokens=6, seed=3, ignore_eos=True, temperature=1, logprobs=True,
+                      top_logprobs=2)
+        entries = self.server.chat(**fields)["choices"][0]["logprobs"]["content"]
+        self.assertEqual(len(entries), 6)
+        for entry in entries:
+            self.assertLess(entry["logprob"], 0)
+            self.assertEqual(len(entry["top_logprobs"]), 2)
+            self.assertGreaterEqual(entry["top_logprobs"][0]["logprob"],
+                                    entry["top_logprobs"][1]["logprob"])
+            self.assertEqual(bytes(entry["bytes"]).decode(errors="replace"), entry["token"])
+        streamed = []
+        for chunk in self.server.stream(**fields):
+            streamed += (chunk["choices"][0]["logprobs"] or {"content": []})["content"]
+        self.assertEqual(streamed, entries)
+
+    def test_completions(self):
+        fields = dict(model=QWEN, prompt="the sea", max_tokens=10, seed=1, ignore_eos=True,
+                      temperature=1)
+        whole = self.server.json("POST", "/v1/completions", fields)
+        self.assertEqual(whole["object"], "text_completion")
+        chunks = self.server.stream("/v1/completions", **fields)
+        self.assertEqual("".join(c["choices"][0]["text"] for c in chunks),
+                         whole["choices"][0]["text"])
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
+        ids = self.server.json("POST", "/tokenize", {"prompt": "the sea"})["tokens"]
+        for prompt in (ids, ["the sea"], [ids]):
+            same = self.server.json("POST", "/v1/completions", {**fields, "prompt": prompt})
+            self.assertEqual(same["choices"], whole["choices"])
+        many = self.server.json("POST", "/v1/completions",
+                                {**fields, "prompt": ["the sea", "a ship"], "n": 2, "logprobs": 1})
+        self.assertEqual([c["index"] for c in many["choices"]], [0, 1, 2, 3])
+        self.assertEqual(many["choices"][0]["text"], whole["choices"][0]["text"])
+        self.assertEqual(many["usage"]["completion_tokens"], 40)
+        logprobs = many["choices"][3]["logprobs"]
+        self.assertEqual([len(v) for v in logprobs.values()], [10] * 4)
+        self.assertEqual(logprobs["text_offset"][0], 0)
+        for prompt in ([], [[]], [-1], [99999], ["a", 1], 5, ""):
+            error = self.server.json("POST", "/v1/completions", {**fields, "prompt": prompt},
+                                     400)["error"]
+            self.assertTrue(error["message"])
+
+    def test_tokens_there_and_back(self):
+        for model in (QWEN, PHI):
+            text = "the cat & 你好"
+            reply = self.server.json("POST", "/tokenize", {"model": model, "prompt": text,
+                                                           "add_special_tokens": False})
+            self.assertEqual(reply["count"], len(reply["tokens"]))
+            self.assertEqual(reply["max_model_len"], 4096)
+            back = self.server.json("POST", "/detokenize",
+                                    {"model": model, "tokens": reply["tokens"]})
+            self.assertEqual(back["prompt"].lstrip(), text)
+        chat = self.server.json("POST", "/tokenize",
+                                {"messages": [{"role": "user", "content": "hi"}]})
+        self.assertGreater(chat["count"], 5)
+        self.server.json("POST", "/tokenize", {}, 400)
+        self.server.json("POST", "/detokenize", {"tokens": [10 ** 6]}, 400)
+
+    def test_a_second_turn_finds_the_first_in_the_cache(self):
+        messages = [{"role": "system", "content": "be brief, turn " + os.urandom(4).hex()},
+                    {"role": "user", "content": "hello " * 40}]
+        first = self.server.chat(messages=messages, max_tokens=4)
+        text = first["choices"][0]["message"]["content"]
+        messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "more"}]
+        usage = self.server.chat(messages=messages, max_tokens=4)["usage"]
+        self.assertGreaterEqual(usage["prompt_tokens_details"]["cached_tokens"],
+                                first["usage"]["prompt_tokens"] - 2)
+        self.assertLess(usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"])
+
+    def test_tools_need_a_template_that_knows_them(self):
+        tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+        error = self.server.chat(400, tools=[tool])["error"]
+        self.assertEqual(error["param"], "tools")
+        self.server.chat(tools=[tool], tool_choice="none", max_tokens=1)
+        for bad in ([{"type": "x"}], [{"type": "function"}], "x",
+                    [{"type": "function", "function": {"parameters": {}}}],
+                    [{"type": "function", "function": {"name": "f", "colour": 1}}]):
+            self.server.chat(400, tools=bad)
+        self.server.chat(400, tools=[tool], tool_choice="sometimes")
+        self.server.chat(400, tools=[tool],
+                         tool_choice={"type": "function", "function": {"name": "g"}})
+
     def test_wrong_requests_are_refused_by_name(self):
         user = [{"role": "user", "content": "x"}]
         cases = [({"foo": 1}, "foo"), ({"messages": []}, "messages"),

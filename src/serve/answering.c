@@ -47,7 +47,9 @@ static void free_choices(struct answering *a)
     record(a);
     for (size_t i = 0; i < a->n_choices; i++) {
         strbuf_free(&a->choices[i].text);
-        json_decref(a->choices[i].logprobs);
+        json_decref(a->choices[i].calls);
+        tool_reader_free(&a->choices[i].tools);
+        mem_free(a->choices[i].tokens);
     }
 }
 
@@ -80,8 +82,8 @@ struct answering *answering_create(struct exchange *x, enum api_kind kind, struc
     if (!a->document || !api_request_read(kind, a->document, &a->request, error))
         return NULL;
     x->record.is_stream = a->request.stream;
-    if (!registry_acquire(x->server->registry, a->request.model, (size_t)a->request.n, &a->lease,
-                          error))
+    size_t n_answers = a->request.n_prompts * (size_t)a->request.n;
+    if (!registry_acquire(x->server->registry, a->request.model, n_answers, &a->lease, error))
         return NULL;
     snprintf(x->record.model, sizeof x->record.model, "%s", a->lease.model);
     return a;
@@ -119,8 +121,8 @@ static bool allocate(struct answering *a, size_t n, struct api_error *error)
     if (!a->generations || !a->choices)
         return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the answers");
     a->n_choices = n;
-    for (size_t i = 0; i < n && a->request.logprobs; i++)
-        a->choices[i].logprobs = json_array();
+    for (size_t i = 0; i < n; i++)
+        a->choices[i].calls = json_array();
     return true;
 }
 
@@ -136,7 +138,8 @@ bool answering_start(struct answering *a, const struct token_list *prompts, size
                               .n_stops = r->n_stops,
                               .ignore_eos = r->ignore_eos,
                               .want_logprobs = r->logprobs,
-                              .n_top_logprobs = (size_t)r->top_logprobs};
+                              .n_top_logprobs = (size_t)r->top_logprobs,
+                              .client = a->x->client_key};
     if (!r->has_seed)
         request.sampling.seed = random_seed();
     if (sampling_check(&request.sampling, &err))
@@ -151,6 +154,14 @@ bool answering_start(struct answering *a, const struct token_list *prompts, size
 }
 
 /* --- Events --- */
+
+static void keep_token(struct answering *a, struct choice *choice, const struct token_choice *token)
+{
+    if (mem_grow(&choice->tokens, &choice->token_capacity, choice->n_tokens, sizeof *token))
+        choice->tokens[choice->n_tokens++] = *token;
+    else
+        a->out_of_memory = true;
+}
 
 bool answering_next(struct answering *a, struct piece *piece)
 {
@@ -167,6 +178,8 @@ bool answering_next(struct answering *a, struct piece *piece)
                             .is_end = is_end,
                             .text = event.text,
                             .length = event.text_length};
+    if (!is_end && a->request.logprobs)
+        keep_token(a, choice, &event.choice);
     if (is_end) {
         choice->ended = true;
         choice->stats = generation_stats(generation);
@@ -176,12 +189,20 @@ bool answering_next(struct answering *a, struct piece *piece)
     return true;
 }
 
+void answering_end_choice(struct answering *a, size_t index)
+{
+    a->choices[index].is_cut = true;
+    generation_cancel(a->generations[index]);
+}
+
 bool answering_check(const struct answering *a, const struct choice *choice,
                      struct api_error *error)
 {
     if (choice->stats.finish == FINISH_ERROR)
         return api_refuse_error(error, &choice->stats.error);
-    if (choice->stats.finish != FINISH_CANCELLED)
+    if (a->out_of_memory || choice->text.failed || choice->tools.held.failed)
+        return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the answer");
+    if (choice->stats.finish != FINISH_CANCELLED || choice->is_cut)
         return true;
     if (watch_client_left(a->x->watch))
         return api_refuse(error, 499, "client_left", NULL, "the client left");

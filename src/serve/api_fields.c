@@ -42,6 +42,11 @@ bool field_read(const struct field *f, const char *name, const json_t *value, vo
             return field_wrong_type(name, "a string without NUL characters", error);
         *(const char **)place = json_string_value(value);
         return true;
+    case FIELD_OBJECT:
+        if (!json_is_object(value))
+            return field_wrong_type(name, "an object", error);
+        *(const json_t **)place = value;
+        return true;
     case FIELD_CUSTOM:
         return f->read(target, name, value, error);
     case FIELD_IGNORED:

@@ -12,6 +12,7 @@ enum field_type {
     FIELD_INTEGER, /* int64_t in [least, most] */
     FIELD_NUMBER,  /* double in [least, most] */
     FIELD_STRING,  /* const char *: lives as long as the document; no NUL inside */
+    FIELD_OBJECT,  /* const json_t *: lives as long as the document */
     FIELD_CUSTOM,  /* read() */
     FIELD_IGNORED, /* known, harmless, without effect */
 };
@@ -35,7 +36,7 @@ bool field_read(const struct field *field, const char *name, const json_t *value
 /* "<name>" must be <expected>; returns false. */
 bool field_wrong_type(const char *name, const char *expected, struct api_error *error);
 
-/* Chat messages, the FIELD_CUSTOM of "messages" (api_messages.c). */
-bool read_messages(void *target, const char *name, const json_t *value, struct api_error *error);
+/* Whether the value is a list of chat messages (api_messages.c). */
+bool api_check_messages(const char *name, const json_t *value, struct api_error *error);
 
 #endif

@@ -1,6 +1,5 @@
 /* Chat messages as requests bring them: roles, contents, tool calls. */
 #include "serve/api_fields.h"
-#include "serve/api_request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,9 +65,8 @@ static bool check_message(const json_t *value, const char *where, struct api_err
     return true;
 }
 
-bool read_messages(void *target, const char *name, const json_t *value, struct api_error *error)
+bool api_check_messages(const char *name, const json_t *value, struct api_error *error)
 {
-    struct api_request *r = target;
     size_t i;
     const json_t *item;
     if (!json_is_array(value) || json_array_size(value) == 0)
@@ -76,10 +74,9 @@ bool read_messages(void *target, const char *name, const json_t *value, struct a
     json_array_foreach(value, i, item)
     {
         char where[64];
-        snprintf(where, sizeof where, "messages[%zu]", i);
+        snprintf(where, sizeof where, "%s[%zu]", name, i);
         if (!check_message(item, where, error))
             return false;
     }
-    r->messages = value;
     return true;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,14 +89,28 @@ static bool read_stream_options(void *target, const char *name, const json_t *va
     return fields_read(fields, ~0u, value, name, target, error);
 }
 
+/* A text, a list of texts, the token ids of one prompt, or a list of such lists. */
 static bool read_prompt(void *target, const char *name, const json_t *value,
                         struct api_error *error)
 {
     struct api_request *r = target;
-    if (!json_is_string(value) && !(json_is_array(value) && json_array_size(value) > 0))
+    bool is_list = json_is_array(value) && json_array_size(value) > 0;
+    if (!json_is_string(value) && !is_list)
         return field_wrong_type(name, "a string, or a list of strings or of token ids", error);
     r->prompt = value;
+    if (is_list && !json_is_integer(json_array_get(value, 0)))
+        r->n_prompts = json_array_size(value);
+    if (r->n_prompts > MAX_PROMPTS)
+        return api_refuse(error, 400, "invalid_value", name, "\"%s\" lists %zu prompts; at most %d",
+                          name, r->n_prompts, MAX_PROMPTS);
     return true;
+}
+
+static bool read_messages(void *target, const char *name, const json_t *value,
+                          struct api_error *error)
+{
+    ((struct api_request *)target)->messages = value;
+    return api_check_messages(name, value, error);
 }
 
 /* Legacy completions: the number of alternatives. */
@@ -123,6 +138,126 @@ static bool read_response_format(void *target, const char *name, const json_t *v
                           "\"response_format\" of type \"%s\" is not supported by this version; "
                           "\"text\" is",
                           type);
+    return true;
+}
+
+/* --- Tools --- */
+
+struct tool {
+    const char *type;
+    const json_t *function;
+};
+
+static const struct field tool_fields[] = {
+    {"type", FIELD_STRING, .offset = offsetof(struct tool, type)},
+    {"function", FIELD_OBJECT, .offset = offsetof(struct tool, function)},
+    {0}};
+
+struct function {
+    const char *name, *description;
+    const json_t *parameters;
+    bool strict;
+};
+
+static const struct field function_fields[] = {
+    {"name", FIELD_STRING, .offset = offsetof(struct function, name)},
+    {"description", FIELD_STRING, .offset = offsetof(struct function, description)},
+    {"parameters", FIELD_OBJECT, .offset = offsetof(struct function, parameters)},
+    {"strict", FIELD_BOOL, .offset = offsetof(struct function, strict)},
+    {0}};
+
+static bool check_tool(const json_t *value, size_t index, struct api_error *error)
+{
+    struct tool tool = {0};
+    struct function function = {0};
+    char where[64];
+    snprintf(where, sizeof where, "tools[%zu]", index);
+    if (!fields_read(tool_fields, ~0u, value, where, &tool, error))
+        return false;
+    if (!tool.type || strcmp(tool.type, "function") != 0 || !tool.function)
+        return api_refuse(error, 400, "invalid_value", where,
+                          "\"%s\" must be {\"type\": \"function\", \"function\": {...}}", where);
+    snprintf(where, sizeof where, "tools[%zu].function", index);
+    if (!fields_read(function_fields, ~0u, tool.function, where, &function, error))
+        return false;
+    if (!function.name || !*function.name)
+        return api_refuse(error, 400, "missing_required_parameter", where, "\"%s\" has no \"name\"",
+                          where);
+    return true;
+}
+
+static bool read_tools(void *target, const char *name, const json_t *value, struct api_error *error)
+{
+    struct api_request *r = target;
+    size_t i;
+    const json_t *item;
+    if (!json_is_array(value) || json_array_size(value) > MAX_TOOLS)
+        return field_wrong_type(name, "a list of at most 128 tools", error);
+    json_array_foreach(value, i, item) if (!check_tool(item, i, error)) return false;
+    r->tools = json_array_size(value) ? value : NULL;
+    return true;
+}
+
+static bool read_tool_choice(void *target, const char *name, const json_t *value,
+                             struct api_error *error)
+{
+    static const char *const words[] = {
+        [TOOLS_AUTO] = "auto", [TOOLS_NONE] = "none", [TOOLS_REQUIRED] = "required"};
+    struct api_request *r = target;
+    const char *word = json_string_value(value);
+    for (size_t i = 0; word && i < sizeof words / sizeof *words; i++)
+        if (!strcmp(word, words[i])) {
+            r->tool_choice = (enum tool_choice)i;
+            return true;
+        }
+    const char *type = json_string_value(json_object_get(value, "type"));
+    const json_t *function = json_object_get(value, "function");
+    r->tool_name = json_string_value(json_object_get(function, "name"));
+    r->tool_choice = TOOLS_NAMED;
+    if (type && !strcmp(type, "function") && r->tool_name)
+        return true;
+    return field_wrong_type(name,
+                            "\"auto\", \"none\", \"required\" or {\"type\": \"function\", "
+                            "\"function\": {\"name\": ...}}",
+                            error);
+}
+
+static bool read_parallel(void *target, const char *name, const json_t *value,
+                          struct api_error *error)
+{
+    struct api_request *r = target;
+    if (!json_is_boolean(value))
+        return field_wrong_type(name, "true or false", error);
+    r->one_tool_call = json_is_false(value);
+    return true;
+}
+
+const json_t *api_request_tool(const struct api_request *r, const char *name)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(r->tools, i, item)
+    {
+        const json_t *function = json_object_get(item, "function");
+        if (!strcmp(json_string_value(json_object_get(function, "name")), name))
+            return function;
+    }
+    return NULL;
+}
+
+static bool check_tools(const struct api_request *r, struct api_error *error)
+{
+    if (r->tool_choice != TOOLS_AUTO && r->tool_choice != TOOLS_NONE && !r->tools)
+        return api_refuse(error, 400, "invalid_value", "tool_choice",
+                          "\"tool_choice\" asks for a call, but there are no \"tools\"");
+    if (r->tool_choice == TOOLS_NAMED && !api_request_tool(r, r->tool_name))
+        return api_refuse(error, 400, "invalid_value", "tool_choice",
+                          "\"tool_choice\" names %s, which is not among the \"tools\"",
+                          r->tool_name);
+    if (r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED)
+        return api_refuse(error, 400, "unsupported_value", "tool_choice",
+                          "calls cannot be forced in this version: \"tool_choice\" may be "
+                          "\"auto\" or \"none\"");
     return true;
 }
 
@@ -156,6 +291,9 @@ static const struct field fields[] = {
      .most = MAX_TOP_LOGPROBS},
     {"ignore_eos", FIELD_BOOL, AT(ignore_eos)},
     {"response_format", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_response_format},
+    {"tools", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tools},
+    {"tool_choice", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tool_choice},
+    {"parallel_tool_calls", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_parallel},
     {"user", FIELD_IGNORED},
     {"metadata", FIELD_IGNORED},
     {"safety_identifier", FIELD_IGNORED},
@@ -178,7 +316,7 @@ static bool check_together(const struct api_request *r, struct api_error *error)
     if (r->include_usage && !r->stream)
         return api_refuse(error, 400, "invalid_value", "stream_options",
                           "\"stream_options\" needs \"stream\": true");
-    return true;
+    return check_tools(r, error);
 }
 
 bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *r,
@@ -187,6 +325,7 @@ bool api_request_read(enum api_kind kind, const json_t *document, struct api_req
     *r = (struct api_request){.kind = kind,
                               .document = document,
                               .n = 1,
+                              .n_prompts = 1,
                               .max_tokens = kind == API_COMPLETION ? 16 : 0,
                               .temperature = NAN,
                               .top_p = NAN,

@@ -1,8 +1,8 @@
 /* Requests for answers, /v1/chat/completions and /v1/completions: from JSON to checked values.
  *
  * Every field is known by name, with the kinds of request that have it, its type and its range;
- * whatever else a request holds is refused by name. Fields that mean nothing here but are harmless
- * (user, metadata, ...) are accepted and listed in `ignored`.
+ * whatever else a request holds is refused by name. A few that can have no effect here (user,
+ * metadata, ...) are accepted: docs/serving.md lists them.
  */
 #ifndef TANDEM_SERVE_API_REQUEST_H
 #define TANDEM_SERVE_API_REQUEST_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_CHOICES = 16, MAX_STOPS = 16, MAX_BIASES = 1024 };
+enum { MAX_CHOICES = 16, MAX_PROMPTS = 64, MAX_TOOLS = 128, MAX_STOPS = 16, MAX_BIASES = 1024 };
 
 enum api_kind { API_CHAT = 1, API_COMPLETION = 2 };
 
@@ -27,6 +27,7 @@ struct api_request {
     const char *model;      /* NULL: the first */
     const json_t *messages; /* chat: a non-empty array of checked messages */
     const json_t *prompt;   /* completion: a string, or an array of strings or of token ids */
+    size_t n_prompts;       /* 1 for chat */
     int64_t n;
     int64_t max_tokens; /* 0: to the context's end */
     bool stream, include_usage;
@@ -54,6 +55,8 @@ struct api_request {
  * case. */
 bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *request,
                       struct api_error *error);
+/* The function of this name among the tools; NULL if there is none. */
+const json_t *api_request_tool(const struct api_request *request, const char *name);
 void api_request_free(struct api_request *request);
 
 /* The sampling that is asked for, on top of a model's defaults. */

@@ -7,6 +7,9 @@ static const struct route routes[] = {
     {"GET", "/health", api_health, .is_open = true},
     {"GET", "/v1/models", api_models},
     {"POST", "/v1/chat/completions", api_chat_completions},
+    {"POST", "/v1/completions", api_completions},
+    {"POST", "/tokenize", api_tokenize},
+    {"POST", "/detokenize", api_detokenize},
 };
 
 const struct route *route_find(const char *method, const char *path, struct api_error *error)

@@ -38,5 +38,14 @@ void api_chat_completions(struct exchange *x);
 void api_completions(struct exchange *x);
 void api_models(struct exchange *x);
 void api_health(struct exchange *x);
+void api_tokenize(struct exchange *x);
+void api_detokenize(struct exchange *x);
+
+/* The messages through the model's chat template to tokens, which are appended. */
+bool api_encode_messages(const struct lease *lease, const json_t *messages, const json_t *tools,
+                         struct token_list *ids, struct api_error *error);
+/* A text, or a list of token ids, to tokens, which are appended; `name` is the field's. */
+bool api_encode_prompt(const struct lease *lease, const char *name, const json_t *prompt,
+                       bool add_special, struct token_list *ids, struct api_error *error);
 
 #endif
