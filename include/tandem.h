@@ -82,6 +82,8 @@ struct tandem_load_options {
     int kv_f32;            /* nonzero: KV cache in F32 instead of F16 */
     const struct tandem_adapter *adapters; /* [n_adapters] added to the weights, all at once */
     size_t n_adapters;
+    const char *quantize; /* "NF4", "Q4_0", "Q8_0" ...: quantizes F32, F16 and BF16 weights as they
+                             are loaded; NULL: as they are stored */
 };
 /* Every option at its default. */
 TANDEM_API void tandem_load_options_init(struct tandem_load_options *options);

@@ -1,4 +1,4 @@
-/* --adapter DIR[=SCALE], for every command that opens a model.
+/* --adapter DIR[=SCALE] and --quantize TYPE, for every command that opens a model.
  *
  *     struct string_list words = {0};
  *     const struct option options[] = {ADAPTER_OPTION(words), {0}};
@@ -18,6 +18,10 @@
 /* clang-format off */
 #define ADAPTER_OPTION(words)                                                                     \
     {"adapter", 0, OPTION_LIST, &(words), "DIR[=SCALE]", "add a LoRA adapter; may be repeated"}
+/* --quantize TYPE, in the same places; target: a const struct recipe *. */
+#define QUANTIZE_OPTION(target)                                                                   \
+    {"quantize", 0, OPTION_RECIPE, &(target), "TYPE",                                             \
+     "quantize the weights as they are loaded: nf4, q4_0, q8_0, ..."}
 /* clang-format on */
 
 struct adapter_list {

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/models.h"
+#include "formats/recipe.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -113,6 +114,9 @@ static const char *store_value(const struct option *o, const char *value)
             return "a number";
         *(double *)o->target = real;
         return NULL;
+    case OPTION_RECIPE:
+        *(const struct recipe **)o->target = recipe_find(value);
+        return recipe_find(value) ? NULL : recipe_names();
     }
     return "something else";
 }

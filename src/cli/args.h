@@ -28,6 +28,7 @@ enum option_kind {
     OPTION_U64,    /* uint64_t */
     OPTION_NUMBER, /* double */
     OPTION_LIST,   /* struct string_list: may be given several times */
+    OPTION_RECIPE, /* const struct recipe *: the name of a type of weights, in formats/recipe.h */
 };
 
 struct string_list {

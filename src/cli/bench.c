@@ -288,6 +288,7 @@ int command_bench(int argc, char **argv)
         {"batch", 'b', OPTION_STRING, &batches, "1,2,4", "sequences that decode at once (1)"},
         {"depth", 'd', OPTION_STRING, &depths, "0,4096", "tokens that are in the cache before (0)"},
         ADAPTER_OPTION(adapters),
+        QUANTIZE_OPTION(model_options.quantize),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
         {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},

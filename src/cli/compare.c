@@ -144,6 +144,7 @@ int command_compare(int argc, char **argv)
     struct compare_options what = {.suite = "core", .stop = &stop_requested};
     bool json = false, overwrite = false;
     const char *out = NULL;
+    const struct recipe *quantize = NULL; /* both */
     struct adapter_words words = {0};
     struct adapter_list adapters[N_SIDES] = {0};
     const struct option options[] = {
@@ -157,6 +158,9 @@ int command_compare(int argc, char **argv)
         ADAPTER_OPTION(words.both),
         {"adapter-a", 0, OPTION_LIST, &words.own[SIDE_A], "DIR[=SCALE]", "to MODEL_A only"},
         {"adapter-b", 0, OPTION_LIST, &words.own[SIDE_B], "DIR[=SCALE]", "to MODEL_B only"},
+        QUANTIZE_OPTION(quantize),
+        {"quantize-a", 0, OPTION_RECIPE, &what.quantize[SIDE_A], "TYPE", "MODEL_A only"},
+        {"quantize-b", 0, OPTION_RECIPE, &what.quantize[SIDE_B], "TYPE", "MODEL_B only"},
         {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &c.context_length, "N",
          "most tokens of prompt and answer (4096)"},
@@ -175,7 +179,8 @@ int command_compare(int argc, char **argv)
         .max_operands = 2,
         .examples = "  tandem compare Qwen2.5-1.5B-Instruct/ phi-3-mini-q4.gguf\n"
                     "  tandem compare a.gguf b.gguf --limit 8 --out quick\n"
-                    "  tandem compare base base --adapter-b my-adapter\n",
+                    "  tandem compare base base --adapter-b my-adapter\n"
+                    "  tandem compare base base --quantize-b nf4\n",
         .n_models = 2};
     struct args args;
     struct error err = {0};
@@ -184,6 +189,8 @@ int command_compare(int argc, char **argv)
         clear_words(&words);
         return status;
     }
+    for (size_t side = 0; side < N_SIDES; side++)
+        what.quantize[side] = what.quantize[side] ? what.quantize[side] : quantize;
     what.models[SIDE_A] = args.operands[0];
     what.models[SIDE_B] = args.operands[1];
     char *folder = out ? mem_copy_string(out) : default_folder(what.models);

@@ -69,6 +69,7 @@ int command_generate(int argc, char **argv)
         {"stop-at-eos", 0, OPTION_FLAG, &o.stop_at_eos, NULL, "end at the checkpoint's end tokens"},
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "with each token's and N others' logprob"},
         ADAPTER_OPTION(o.adapters),
+        QUANTIZE_OPTION(o.engine.quantize),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f32 or f16 (f32)"},

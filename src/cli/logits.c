@@ -124,6 +124,7 @@ int command_logits(int argc, char **argv)
     const struct option options[] = {
         {"ids", 0, OPTION_STRING, &ids_text, "1,2,3", "the token ids (required)"},
         ADAPTER_OPTION(adapters),
+        QUANTIZE_OPTION(model_options.quantize),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"kv-type", 0, OPTION_STRING, &kv_name, "TYPE", "KV cache in f32 or f16 (f32)"},
         {0}};

@@ -31,7 +31,7 @@ struct settings {
     const char *model, *base, *text;
     size_t window;
     struct model_options options;
-    struct string_list adapters; /* of the model, not of the base */
+    struct string_list adapters; /* these and options.quantize: of the model, not of the base */
     bool json;
 };
 
@@ -78,6 +78,8 @@ static void print_json(const struct settings *s, const struct quality *q)
         json_array_append_new(adapters, json_string(s->adapters.items[i]));
     if (adapters)
         json_object_set_new(result, "adapters", adapters);
+    if (s->options.quantize)
+        json_object_set_new(result, "quantize", json_string(s->options.quantize->name));
     if (s->base)
         json_object_update_new(
             result,
@@ -100,8 +102,10 @@ static int run(const struct settings *s)
     struct quality_options options = {
         .window = s->window, .progress = show_progress, .context = &bar, .cancel = &stop};
     enum status status = adapters_open_model(s->model, &s->options, &s->adapters, &model, &err);
+    struct model_options base_options = s->options; /* as it is stored */
+    base_options.quantize = NULL;
     if (!status && s->base)
-        status = model_open(s->base, &s->options, &base, &err);
+        status = model_open(s->base, &base_options, &base, &err);
     if (!status)
         status = read_ids(base ? base : model, s->text, &ids, &err);
     signal(SIGINT, on_interrupt);
@@ -126,6 +130,7 @@ int command_perplexity(int argc, char **argv)
         {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
         ADAPTER_OPTION(s.adapters),
+        QUANTIZE_OPTION(s.options.quantize),
         {"threads", 't', OPTION_SIZE, &s.options.n_threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
         {0}};
@@ -138,8 +143,9 @@ int command_perplexity(int argc, char **argv)
         .min_operands = 1,
         .max_operands = 1,
         .n_models = 1,
-        .examples =
-            "  tandem perplexity q4.gguf --text book.txt --against Qwen2.5-1.5B-Instruct\n"};
+        .examples = "  tandem perplexity q4.gguf --text book.txt --against Qwen2.5-1.5B-Instruct\n"
+                    "  tandem perplexity Qwen2.5-1.5B --quantize nf4 --text book.txt "
+                    "--against Qwen2.5-1.5B\n"};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK) {

@@ -201,6 +201,7 @@ int command_run(int argc, char **argv)
         {"ignore-eos", 0, OPTION_FLAG, &o.ignore_eos, NULL, "end tokens do not end the answer"},
         {"raw", 0, OPTION_FLAG, &o.raw, NULL, "continue the prompt; no chat template"},
         ADAPTER_OPTION(o.adapters),
+        QUANTIZE_OPTION(o.engine.quantize),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f16 or f32 (f16)"},
@@ -221,6 +222,7 @@ int command_run(int argc, char **argv)
         "  tandem run models/qwen \"What is a monad?\"\n"
         "  git diff | tandem run models/qwen --system \"Review this diff.\"\n"
         "  tandem run models/qwen\n"
+        "  tandem run models/qwen --quantize nf4\n"
         "  tandem run -p \"List 3 fruits, one per line.\"\n",
         .n_models = 1,
         .default_model = DEFAULT_MODEL};

@@ -66,6 +66,9 @@ enum tandem_status tandem_model_load(const char *path, const struct tandem_load_
         options = &defaults;
     if (options->struct_size != sizeof *options)
         return refuse(STATUS_INVALID, "tandem_load_options_init() was not called", err);
+    const struct recipe *quantize = options->quantize ? recipe_find(options->quantize) : NULL;
+    if (options->quantize && !quantize)
+        return refuse(STATUS_INVALID, "there is no such type of weights to quantize to", err);
     struct adapter_choice *adapters = mem_array(options->n_adapters, sizeof *adapters);
     for (size_t i = 0; adapters && i < options->n_adapters; i++)
         adapters[i] = (struct adapter_choice){.path = options->adapters[i].path,
@@ -75,7 +78,8 @@ enum tandem_status tandem_model_load(const char *path, const struct tandem_load_
                                             .max_sequences = options->max_sequences,
                                             .kv_f32 = options->kv_f32,
                                             .adapters = adapters,
-                                            .n_adapters = options->n_adapters};
+                                            .n_adapters = options->n_adapters,
+                                            .quantize = quantize};
     struct error why = {0};
     tandem_model *model = mem_alloc(sizeof *model);
     enum status status = model && adapters

@@ -141,7 +141,8 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
                                           .max_rows = options->max_rows,
                                           .isa = options->isa,
                                           .adapters = options->adapters,
-                                          .n_adapters = options->n_adapters};
+                                          .n_adapters = options->n_adapters,
+                                          .quantize = options->quantize};
     enum status status = model_open(path, &model_options, &e->model, err);
     if (!status)
         status = open_text(e, err);

@@ -46,6 +46,7 @@ struct engine_options {
     const char *isa;
     const struct adapter_choice *adapters; /* as in struct model_options */
     size_t n_adapters;
+    const struct recipe *quantize; /* as in struct model_options */
 };
 
 /* Loads model, tokenizer and chat template and starts the step thread. A model without a chat

@@ -256,7 +256,8 @@ static enum status run_candidate(struct run *run, size_t side, struct error *err
                                            .sample = c->sample,
                                            .seed = c->seed,
                                            .adapters = run->options->adapters[side],
-                                           .n_adapters = run->options->n_adapters[side]};
+                                           .n_adapters = run->options->n_adapters[side],
+                                           .quantize = run->options->quantize[side]};
     struct respondent respondent;
     struct error e = {0};
     show_progress(run, side, "loading");

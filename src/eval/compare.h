@@ -19,9 +19,10 @@ struct compare_options {
     const char *models[N_SIDES];
     const struct adapter_choice *adapters[N_SIDES]; /* [n_adapters], added to the models */
     size_t n_adapters[N_SIDES];
-    const char *suite;                 /* a name or a path, for suite_open */
-    const char *folder;                /* exists; answers.jsonl is made in it */
-    const struct responder *responder; /* NULL: the engine */
+    const struct recipe *quantize[N_SIDES]; /* the weights as they are loaded; may be NULL */
+    const char *suite;                      /* a name or a path, for suite_open */
+    const char *folder;                     /* exists; answers.jsonl is made in it */
+    const struct responder *responder;      /* NULL: the engine */
     const volatile sig_atomic_t *stop; /* NULL, or becomes non-zero when the user wants to stop */
 };
 

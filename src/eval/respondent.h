@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 struct adapter_choice;
+struct recipe;
 
 struct respondent_settings {
     const char *path;      /* of the model */
@@ -36,6 +37,7 @@ struct respondent_settings {
     uint64_t seed;
     const struct adapter_choice *adapters; /* of the engine's options */
     size_t n_adapters;
+    const struct recipe *quantize; /* likewise; may be NULL */
 };
 
 struct model_file_info {

@@ -155,7 +155,8 @@ static enum status open_model(const struct respondent_settings *settings, void *
                                      .context_is_most = true,
                                      .max_sequences = 1,
                                      .adapters = settings->adapters,
-                                     .n_adapters = settings->n_adapters};
+                                     .n_adapters = settings->n_adapters,
+                                     .quantize = settings->quantize};
     struct state *s = mem_alloc(sizeof *s);
     if (!s)
         return error_memory(err, "a respondent");

@@ -88,6 +88,8 @@ static enum status compose_name(struct model *model, const struct model_options 
 {
     struct strbuf name = {0};
     strbuf_add(&name, checkpoint_name(model->checkpoint));
+    if (options->quantize)
+        strbuf_printf(&name, " (%s)", options->quantize->name);
     for (size_t i = 0; i < options->n_adapters; i++) {
         strbuf_add(&name, " + ");
         add_folder_name(&name, options->adapters[i].path);
@@ -114,12 +116,16 @@ static enum status set_up(struct model *model, const char *path,
         status =
             compute_create(options->isa, options->n_threads,
                            widest_matrix(model->shape, model->adapters.rank), &model->compute, err);
+    if (!status && options->quantize)
+        status = quantized_weights_make(model->checkpoint, options->quantize, &model->compute,
+                                        &model->quantized, err);
     if (status)
         return status;
     status = weights_bind(model->checkpoint, model->compute.kernels, &model->weights, err);
     if (status)
         return status;
-    status = weights_pack(&model->weights, model->shape->n_layers, &model->compute, err);
+    status = weights_pack(&model->weights, model->shape->n_layers, &model->compute,
+                          model->quantized.memory, err);
     if (!status)
         status = activations_create(model->max_rows, widest_matrix(model->shape, 0),
                                     &model->activations, err);
@@ -158,6 +164,7 @@ void model_close(struct model *model)
     mem_free(model->name);
     compute_free(&model->compute);
     checkpoint_close(model->checkpoint);
+    quantized_weights_free(&model->quantized);
     mem_free(model);
 }
 

@@ -15,6 +15,7 @@
 #include "base/vocab_source.h"
 #include "formats/hyperparameters.h"
 #include "formats/peft.h"
+#include "formats/recipe.h"
 #include "model/kv_cache.h"
 
 #include <stdbool.h>
@@ -31,6 +32,8 @@ struct model_options {
     /* LoRA adapters, all of them added to the weights' outputs; read by model_open() only. */
     const struct adapter_choice *adapters;
     size_t n_adapters;
+    /* Quantizes F32, F16 and BF16 weights while they are loaded; NULL: as they are stored. */
+    const struct recipe *quantize;
 };
 
 struct row {
@@ -51,7 +54,8 @@ const struct hyperparameters *model_shape(const struct model *model);
 const struct generation_defaults *model_generation(const struct model *model);
 const struct vocab_source *model_vocab(const struct model *model);
 const char *model_path(const struct model *model);
-const char *model_name(const struct model *model); /* with its adapters: "qwen + style=0.5" */
+const char *
+model_name(const struct model *model); /* with what was done: "qwen (NF4) + style=0.5" */
 const char *model_weight_type(const struct model *model); /* "BF16", "Q4_K": of most weights */
 const char *model_isa(const struct model *model);
 size_t model_threads(const struct model *model);

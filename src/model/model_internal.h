@@ -5,6 +5,7 @@
 #include "kernels/matmul.h"
 #include "model/adapters.h"
 #include "model/model.h"
+#include "model/quantized.h"
 #include "model/weights.h"
 
 /* Activations of one forward pass, for at most max_rows rows. */
@@ -25,6 +26,7 @@ struct model {
     struct checkpoint *checkpoint;
     char *name;
     const struct hyperparameters *shape;
+    struct quantized_weights quantized; /* those that were made at loading */
     struct weights weights;
     struct adapters adapters;
     struct compute compute;

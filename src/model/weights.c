@@ -189,19 +189,20 @@ static struct matrix *layer_matrix_at(struct layer_weights *w, size_t i)
     return all[i];
 }
 
-/* Packs into `at` and returns the place behind it. */
-static char *pack(struct matrix *m, const struct compute *compute, char *at)
+/* Packs into `at` and returns the place behind it. `keeps`: the matrix is needed as it was, too. */
+static char *pack(struct matrix *m, const struct compute *compute, bool keeps, char *at)
 {
     size_t bytes = matmul_packed_bytes(compute, m);
     if (!bytes)
         return at;
     matmul_pack(compute, m, at);
-    mem_drop_mapped(m->data, m->rows * m->row_bytes);
+    if (!keeps)
+        mem_drop_mapped(m->data, m->rows * m->row_bytes);
     return at + bytes;
 }
 
 enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
-                         struct error *err)
+                         bool in_memory, struct error *err)
 {
     size_t total = matmul_packed_bytes(compute, &weights->head), n = n_layers * MATRICES_OF_LAYER;
     bool fits = true;
@@ -220,8 +221,8 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
     char *at = weights->packed;
     for (size_t i = 0; i < n; i++)
         at = pack(layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER),
-                  compute, at);
-    pack(&weights->head, compute, at);
+                  compute, false, at);
+    pack(&weights->head, compute, in_memory && weights->head.data == weights->embedding.data, at);
     return STATUS_OK;
 }
 

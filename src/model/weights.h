@@ -35,9 +35,10 @@ struct weights {
 enum status weights_bind(const struct checkpoint *checkpoint, const struct kernels *kernels,
                          struct weights *weights, struct error *err);
 /* Copies quantized matrices into the layout that the kernels want, if they want one, and lets go of
- * their pages in the mapping. The embedding stays as it is, for looking up rows. */
+ * their pages in the mapping. The embedding stays as it is, for looking up rows. in_memory: the
+ * matrices are in no file that could be read again. */
 enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
-                         struct error *err);
+                         bool in_memory, struct error *err);
 void weights_free(struct weights *weights);
 
 #endif
