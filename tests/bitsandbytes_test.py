@@ -278,13 +278,115 @@ def check_refusals(work):
         {f"{module}.weight_format": ("U8", np.array(2, np.uint8))})), "weight_format")
 
 
+# --- Writing ---
+
+def decoded_folder(folder):
+    """The F32 values of every weight of a folder, by this file's decoder; and its JSON."""
+    tensors = read_safetensors(folder / "model.safetensors")
+    plain, states = {}, []
+    for name, (dtype, array) in tensors.items():
+        module = name.removesuffix(".weight")
+        kind = next((k for k in ("nf4", "fp4")
+                     if f"{name}.quant_state.bitsandbytes__{k}" in tensors), None)
+        if kind:
+            state = json.loads(tensors[f"{name}.quant_state.bitsandbytes__{kind}"][1].tobytes())
+            plain[name] = ("F32", decode_four_bit(tensors, name, state))
+            states.append(state)
+        elif f"{module}.SCB" in tensors:
+            assert tensors[f"{module}.weight_format"][1].shape == ()
+            plain[name] = ("F32", decode_int8(array, tensors[f"{module}.SCB"][1]))
+        elif dtype in ("F32", "F16", "BF16") and not any(
+                part in name for part in (".weight.", ".SCB")):
+            plain[name] = (dtype, array)
+    return plain, states
+
+
+def decode_four_bit(tensors, name, state):
+    packed, values = tensors[name][1].ravel(), tensors[f"{name}.quant_map"][1]
+    assert np.array_equal(values, NF4 if state["quant_type"] == "nf4" else FP4)
+    codes = np.stack([packed >> 4, packed & 15], 1).ravel()
+    scales = tensors[f"{name}.absmax"][1]
+    if "nested_blocksize" in state:
+        table = tensors[f"{name}.nested_quant_map"][1]
+        assert np.abs(table - dynamic_map()).max() < 1e-7
+        nested = np.repeat(tensors[f"{name}.nested_absmax"][1], state["nested_blocksize"])
+        scales = table[scales] * nested[:scales.size] + np.float32(state["nested_offset"])
+    n = state["shape"][0] * state["shape"][1]
+    return (values[codes[:n]] * np.repeat(scales, state["blocksize"])[:n]).reshape(state["shape"])
+
+
+def check_writing(work):
+    config = make_config(128, 176)  # down_proj has rows that no blocks fit: they stay floats
+    weights = make_weights(config, 9)
+    source = write_folder(work / "source", config, {n: ("F32", w) for n, w in weights.items()})
+    (source / "generation_config.json").write_text('{"eos_token_id": 3}')
+    bounds = {"nf4": 0.10, "nf4-dq": 0.10, "fp4": 0.14, "int8": 0.012}
+    for kind, bound in bounds.items():
+        out = work / f"written-{kind}"
+        run = tandem("quantize", source, out, "--type", kind, "--json")
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["type"] == kind.upper()
+        plain, states = decoded_folder(out)
+        assert set(plain) == set(weights)
+        assert len(states) == (0 if kind == "int8" else 12)
+        for name, (_, values) in plain.items():
+            error = np.linalg.norm(values - weights[name]) / np.linalg.norm(weights[name])
+            fits = is_linear(name) and "down_proj" not in name
+            assert error < bound if fits else error == 0, (name, error)
+        quantization = json.loads((out / "config.json").read_text())["quantization_config"]
+        assert quantization["quant_method"] == "bitsandbytes"
+        assert quantization["bnb_4bit_use_double_quant"] == (kind == "nf4-dq")
+        assert quantization["load_in_8bit"] == (kind == "int8")
+        assert "model.layers.1.mlp.down_proj" in quantization["llm_int8_skip_modules"]
+        assert (out / "generation_config.json").exists()
+        reference = write_folder(work / f"decoded-{kind}", config, plain)
+        assert logits(out) == logits(reference) == logits(source, "--quantize", kind), kind
+        assert not list(work.glob("*.partial*"))
+    run = tandem("quantize", source, work / "written-nf4", "--type", "nf4")
+    assert run.returncode == 1 and "remove it" in run.stderr
+    again = work / "again.gguf"
+    assert tandem("quantize", work / "written-nf4", again, "--type", "f32").returncode == 0
+    assert logits(again) == logits(work / "written-nf4")
+
+
+def file_type(path):
+    run = tandem("inspect", path)
+    return next(int(line.split()[-1]) for line in run.stdout.splitlines()
+                if "general.file_type" in line)
+
+
+def check_types(work):
+    """Quantizing while loading is quantizing a file and loading that; GGUF's number of the type."""
+    source = work / "source"
+    numbers = {"f16": 1, "q4_0": 2, "q8_0": 7, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18, "bf16": 32}
+    for kind, number in numbers.items():
+        out = work / f"{kind}.gguf"
+        assert tandem("quantize", source, out, "--type", kind).returncode == 0
+        assert file_type(out) == number, kind
+        for isa in isas():
+            assert logits(out, isa=isa) == logits(source, "--quantize", kind, isa=isa), kind
+        run = tandem("logits", out, "--ids", IDS, "--quantize", "nf4")
+        assert (run.returncode == 1) == kind.startswith("q"), (kind, run.stderr)
+    assert logits(source, "--quantize", "q4_0") != logits(source)
+    for command in (("quantize", source, work / "x.gguf", "--type", "q9"),
+                    ("logits", source, "--ids", "1", "--quantize", "q9"),
+                    ("quantize", source, work / "x.gguf", "--type", "nf4"),
+                    ("quantize", source, work / "x", "--type", "q4_0"),
+                    ("quantize", source, work / "x")):
+        run = tandem(*command)
+        assert run.returncode == 2, run.stderr
+    assert "Q4_K_M" in tandem("quantize", source, work / "x.gguf", "--type", "q9").stderr
+
+
 def main():
     assert dynamic_map().size == 256
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         check_reading(work)
         check_refusals(work)
-    print("bitsandbytes: reading and refusals agree with the NumPy decoder")
+        check_writing(work)
+        check_types(work)
+    print("bitsandbytes: reading, writing and refusals agree with the NumPy decoder")
     return 0
 
 

@@ -14,7 +14,7 @@
     X("grade", command_grade, "verdicts on answers that exist already; runs no model")             \
     X("template", command_template, "messages to prompt text, through a chat template")            \
     X("inspect", command_inspect, "what is in a checkpoint")                                       \
-    X("quantize", command_quantize, "a smaller checkpoint, as a GGUF file")                        \
+    X("quantize", command_quantize, "a smaller checkpoint: a GGUF file or a folder")                        \
     X("train", command_train, "train or fine-tune a model, or adapters on one")                    \
     X("merge", command_merge, "a model and its adapters become one model")                         \
     X("train-tokenizer", command_train_tokenizer, "learn a vocabulary from text")                  \

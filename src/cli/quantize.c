@@ -1,11 +1,14 @@
-/* tandem quantize: a smaller checkpoint, as a GGUF file. */
+/* tandem quantize: a smaller checkpoint, as a GGUF file or a folder for transformers. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "quantize/quantize.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,75 +43,133 @@ static bool is_same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+static bool is_empty_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t n = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    if (dir)
+        closedir(dir);
+    return dir && !n;
+}
+
 static bool ends_in_gguf(const char *path)
 {
     size_t length = strlen(path);
     return length > 5 && !strcmp(path + length - 5, ".gguf");
 }
 
-static int run(const char *in, const char *out, const char *type, size_t n_threads, bool overwrite)
+struct settings {
+    const char *in, *out;
+    const struct recipe *recipe;
+    size_t n_threads;
+    bool overwrite, json;
+};
+
+/* Bytes of the file, or of the folder's weights. */
+static size_t bytes_on_disk(const char *path)
+{
+    struct stat st;
+    char *weights = file_join(path, "model.safetensors");
+    const char *file = file_is_directory(path) && weights ? weights : path;
+    size_t bytes = stat(file, &st) ? 0 : (size_t)st.st_size;
+    mem_free(weights);
+    return bytes;
+}
+
+static void print_result(const struct settings *s, size_t before, size_t after, double seconds)
+{
+    struct strbuf text = {0};
+    json_t *result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f}", "input", s->in, "output", s->out,
+                               "type", s->recipe->name, "input_weight_bytes", (json_int_t)before,
+                               "output_bytes", (json_int_t)after, "seconds", seconds);
+    if (s->json) {
+        json_write(&text, result, true);
+        puts(strbuf_text(&text));
+    } else {
+        printf("%s: %.1f MB of weights -> %s, %.1f MB in %.1f s\n", s->out, (double)before / 1e6,
+               s->recipe->name, (double)after / 1e6, seconds);
+    }
+    strbuf_free(&text);
+    json_decref(result);
+}
+
+/* Whether the output may be made; says why not. An empty folder may be filled. */
+static bool check_output(const struct settings *s)
+{
+    if (is_same_file(s->in, s->out))
+        fprintf(stderr, "tandem: %s is both the input and the output\n", s->in);
+    else if (recipe_is_folder(s->recipe) && file_exists(s->out) && !is_empty_folder(s->out))
+        fprintf(stderr, "tandem: %s is there already; a folder is not replaced, remove it first\n",
+                s->out);
+    else if (!recipe_is_folder(s->recipe) && file_exists(s->out) && !s->overwrite)
+        fprintf(stderr, "tandem: %s is there already; --overwrite replaces it\n", s->out);
+    else
+        return true;
+    return false;
+}
+
+static int run(const struct settings *s)
 {
     struct error err = {0};
     struct checkpoint *cp;
     double start = clock_seconds();
-    if (is_same_file(in, out)) {
-        fprintf(stderr, "tandem: %s is both the input and the output\n", in);
+    if (!check_output(s))
         return EXIT_FAILED;
-    }
-    if (file_exists(out) && !overwrite) {
-        fprintf(stderr, "tandem: %s is there already; --overwrite replaces it\n", out);
-        return EXIT_FAILED;
-    }
-    if (checkpoint_open(in, &cp, &err))
+    if (checkpoint_open(s->in, &cp, &err))
         return report_error(&err);
     struct progress bar = {.label = "quantizing (MB)"};
     struct quantize_options options = {
-        .n_threads = n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
+        .n_threads = s->n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
     signal(SIGINT, on_interrupt);
-    enum status status = quantize_checkpoint(cp, out, recipe_find(type), &options, &err);
+    enum status status = quantize_checkpoint(cp, s->out, s->recipe, &options, &err);
     progress_finish(&bar);
-    struct stat st;
-    if (!status && !stat(out, &st))
-        printf("%s: %.1f MB of weights -> %s, %.1f MB in %.1f s\n", out,
-               (double)weight_bytes(cp) / 1e6, type, (double)st.st_size / 1e6,
-               clock_seconds() - start);
+    if (!status)
+        print_result(s, weight_bytes(cp), bytes_on_disk(s->out), clock_seconds() - start);
     checkpoint_close(cp);
     return status ? report_error(&err) : finish_output();
 }
 
 int command_quantize(int argc, char **argv)
 {
-    const char *type = NULL;
-    size_t n_threads = 0;
-    bool overwrite = false;
+    struct settings s = {0};
     const struct option options[] = {
-        {"type", 0, OPTION_STRING, &type, "T", "the type of the weights (required): see above"},
-        {"overwrite", 0, OPTION_FLAG, &overwrite, NULL, "replace OUT.gguf if it is there"},
-        {"threads", 't', OPTION_SIZE, &n_threads, "N", "threads (all CPUs)"},
+        {"type", 0, OPTION_RECIPE, &s.recipe, "T", "the type of the weights (required): see above"},
+        {"overwrite", 0, OPTION_FLAG, &s.overwrite, NULL, "replace OUT.gguf if it is there"},
+        {"threads", 't', OPTION_SIZE, &s.n_threads, "N", "threads (all CPUs)"},
+        {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
         {0}};
-    char summary[300];
+    char summary[600];
     snprintf(summary, sizeof summary,
-             "Writes a checkpoint (folder or .gguf) as a GGUF file with weights of another type,\n"
-             "one of %s.\nThe file also loads in llama.cpp.",
+             "Writes a checkpoint (folder or .gguf) with weights of another type, one of\n%s.\n"
+             "NF4, NF4-DQ (double quantization), FP4 and INT8 (LLM.int8()) make a folder as\n"
+             "transformers stores what bitsandbytes quantized; the others a GGUF file, which also\n"
+             "loads in llama.cpp.",
              recipe_names());
     const struct usage usage = {"quantize",
-                                "IN OUT.gguf",
+                                "IN OUT",
                                 summary,
                                 options,
                                 2,
                                 2,
-                                "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n",
+                                "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n"
+                                "  tandem quantize models/qwen qwen-nf4 --type nf4-dq\n",
                                 .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK)
         return status;
-    if (!type)
+    s.in = args.operands[0];
+    s.out = args.operands[1];
+    if (!s.recipe)
         status = args_wrong(&usage, "--type is missing: one of %s", recipe_names());
-    else if (!ends_in_gguf(args.operands[1]))
-        status = args_wrong(&usage, "%s does not end in .gguf", args.operands[1]);
+    else if (recipe_is_folder(s.recipe) == ends_in_gguf(s.out))
+        status = args_wrong(&usage, "%s makes a %s: %s %s in .gguf", s.recipe->name,
+                            recipe_is_folder(s.recipe) ? "folder" : "GGUF file", s.out,
+                            ends_in_gguf(s.out) ? "ends" : "does not end");
     else
-        status = run(args.operands[0], args.operands[1], type, n_threads, overwrite);
+        status = run(&s);
     args_free(&args);
     return status;
 }

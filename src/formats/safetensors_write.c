@@ -27,20 +27,32 @@ static size_t row_elements(const struct tensor_plan *t)
     return n;
 }
 
+static size_t n_rows(const struct tensor_plan *t)
+{
+    return t->n_dims ? t->shape[0] : 1;
+}
+
+static bool is_bytes(enum tensor_type type)
+{
+    return type >= TYPE_COUNT;
+}
+
 static size_t element_bytes(enum tensor_type type)
 {
-    return type == TYPE_F32 ? 4 : 2;
+    return is_bytes(type) ? 1 : tensor_type_info(type)->block_bytes;
 }
 
 static const char *type_name(enum tensor_type type)
 {
-    return type == TYPE_F32 ? "F32" : type == TYPE_F16 ? "F16" : "BF16";
+    if (is_bytes(type))
+        return (int)type == SAFETENSORS_I8 ? "I8" : "U8";
+    return tensor_type_info(type)->name;
 }
 
 static json_t *tensor_entry(const struct tensor_plan *t, size_t *offset)
 {
     json_t *shape = json_array(), *entry;
-    size_t end = *offset + t->shape[0] * row_elements(t) * element_bytes(t->type);
+    size_t end = *offset + n_rows(t) * row_elements(t) * element_bytes(t->type);
     for (size_t i = 0; i < t->n_dims; i++)
         json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
     entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(t->type), "shape", shape,
@@ -81,7 +93,7 @@ static enum status write_header(struct writer *w, const struct tensor_plan *tens
 static void convert(float *values, size_t n, enum tensor_type type)
 {
     uint8_t *to = (uint8_t *)values;
-    if (type == TYPE_F32)
+    if (type == TYPE_F32 || is_bytes(type))
         return;
     for (size_t i = 0; i < n; i++)
         store_u16(to + 2 * i, type == TYPE_BF16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]));
@@ -90,8 +102,8 @@ static void convert(float *values, size_t n, enum tensor_type type)
 static enum status write_tensor(struct writer *w, const struct tensor_plan *t, size_t index)
 {
     size_t row = row_elements(t), rows = row && row < w->capacity ? w->capacity / row : 1;
-    for (size_t first = 0; first < t->shape[0]; first += rows) {
-        size_t n = t->shape[0] - first < rows ? t->shape[0] - first : rows;
+    for (size_t first = 0; first < n_rows(t); first += rows) {
+        size_t n = n_rows(t) - first < rows ? n_rows(t) - first : rows;
         enum status status = w->source(w->context, index, first, n, w->values, w->err);
         if (status)
             return status;

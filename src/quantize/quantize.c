@@ -4,6 +4,7 @@
 #include "formats/gguf_export.h"
 #include "formats/recipe.h"
 #include "kernels/convert.h"
+#include "quantize/folder.h"
 
 enum { CHUNK_FLOATS = 4 << 20 };
 
@@ -84,22 +85,15 @@ static size_t bytes_to_convert(const struct checkpoint *cp, const struct job *jo
     return total;
 }
 
-enum status quantize_checkpoint(const struct checkpoint *cp, const char *path,
-                                const struct recipe *recipe, const struct quantize_options *options,
-                                struct error *err)
+static enum status write_file(const struct checkpoint *cp, const char *path,
+                              const struct recipe *recipe, const struct quantize_options *options,
+                              struct error *err)
 {
-    static const struct quantize_options defaults;
-    struct job job = {.recipe = recipe,
-                      .options = options ? options : &defaults,
-                      .shape = checkpoint_hyperparameters(cp)};
-    if (!job.shape)
-        return error_set(err, STATUS_INVALID,
-                         "%s holds a vocabulary alone; there is nothing to "
-                         "quantize",
-                         checkpoint_path(cp));
+    struct job job = {
+        .recipe = recipe, .options = options, .shape = checkpoint_hyperparameters(cp)};
     enum status status = kernels_select(NULL, &job.converter.kernels, err);
     if (!status)
-        status = thread_pool_create(job.options->n_threads, &job.converter.pool, err);
+        status = thread_pool_create(options->n_threads, &job.converter.pool, err);
     if (!status && !(job.out = mem_array(CHUNK_FLOATS, sizeof(float))))
         status = error_memory(err, "quantized rows");
     job.all_bytes = bytes_to_convert(cp, &job);
@@ -110,4 +104,18 @@ enum status quantize_checkpoint(const struct checkpoint *cp, const char *path,
     thread_pool_free(job.converter.pool);
     converter_free(&job.converter);
     return status;
+}
+
+enum status quantize_checkpoint(const struct checkpoint *cp, const char *path,
+                                const struct recipe *recipe, const struct quantize_options *options,
+                                struct error *err)
+{
+    static const struct quantize_options defaults;
+    if (!checkpoint_hyperparameters(cp))
+        return error_set(err, STATUS_INVALID,
+                         "%s holds a vocabulary alone; there is nothing to "
+                         "quantize",
+                         checkpoint_path(cp));
+    return (recipe_is_folder(recipe) ? quantize_folder : write_file)(
+        cp, path, recipe, options ? options : &defaults, err);
 }

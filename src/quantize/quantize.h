@@ -1,5 +1,5 @@
 /* Writing quantized checkpoints, after a recipe (formats/recipe.h): from any checkpoint to GGUF
- * files that llama.cpp loads too. */
+ * files that llama.cpp loads too, or to folders with weights as bitsandbytes stores them. */
 #ifndef TANDEM_QUANTIZE_QUANTIZE_H
 #define TANDEM_QUANTIZE_QUANTIZE_H
 
@@ -21,7 +21,9 @@ struct quantize_options {
     const atomic_bool *cancel; /* stop when it becomes true; may be NULL */
 };
 
-/* Writes `path`, which appears when it is complete. Memory: a few megabytes per thread. */
+/* Writes `path`, which appears when it is complete: a file, or after a recipe_is_folder() a folder
+ * (there may be an empty one before). Memory: of a file a few megabytes per thread, of a folder
+ * the largest matrix. */
 enum status quantize_checkpoint(const struct checkpoint *cp, const char *path,
                                 const struct recipe *recipe, const struct quantize_options *options,
                                 struct error *err);

@@ -1,54 +1,21 @@
 #include "train/export.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/hf_folder.h"
 
 #include <string.h>
-
-static enum status write_json(const char *folder, const char *name, const json_t *value,
-                              struct error *err)
-{
-    struct strbuf text = {0};
-    char *path = file_join(folder, name);
-    json_write(&text, value, true);
-    strbuf_add_char(&text, '\n');
-    enum status status = path && !text.failed ? file_write_atomic(path, text.data, text.length, err)
-                                              : error_memory(err, name);
-    strbuf_free(&text);
-    mem_free(path);
-    return status;
-}
-
-/* Files that are not there are left out. */
-static enum status copy_document(const char *from, const char *to, const char *name,
-                                 struct error *err)
-{
-    char *source = file_join(from, name), *target = file_join(to, name), *data = NULL;
-    size_t size;
-    enum status status = source && target ? STATUS_OK : error_memory(err, name);
-    if (!status && file_exists(source)) {
-        status = file_read(source, 0, &data, &size, err);
-        if (!status)
-            status = file_write_atomic(target, data, size, err);
-    }
-    mem_free(data);
-    mem_free(source);
-    mem_free(target);
-    return status;
-}
 
 static enum status export_config(const char *model, enum tensor_type type, const char *out,
                                  struct error *err)
 {
-    char *path = file_join(model, "config.json");
-    json_t *config = path ? json_parse_file(path, err) : NULL;
-    mem_free(path);
+    json_t *config = hf_read_config(model, err);
     if (!config)
-        return path ? error_prefix(err, "copying the configuration")
-                    : error_memory(err, "config.json");
+        return err->status;
     /* transformers 4 reads torch_dtype, later ones dtype; the original's spelling stays. */
     const char *key = json_object_get(config, "dtype") ? "dtype" : "torch_dtype";
     json_object_set_new(config, key, json_string(type == TYPE_F32 ? "float32" : "bfloat16"));
-    enum status status = write_json(out, "config.json", config, err);
+    json_object_del(config, "quantization_config"); /* what is written is not quantized */
+    enum status status = hf_write_json(out, "config.json", config, err);
     json_decref(config);
     return status;
 }
@@ -56,26 +23,19 @@ static enum status export_config(const char *model, enum tensor_type type, const
 enum status export_documents(const char *model, enum tensor_type type, const char *out,
                              struct error *err)
 {
-    static const char *const names[] = {"generation_config.json",
-                                        "tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "vocab.json",
-                                        "merges.txt",
-                                        "special_tokens_map.json",
-                                        "added_tokens.json",
-                                        "chat_template.jinja"};
     enum status status = file_make_directory(out, err);
     if (!status)
         status = export_config(model, type, out, err);
-    for (size_t i = 0; i < sizeof names / sizeof *names && !status; i++)
-        status = copy_document(model, out, names[i], err);
+    if (!status)
+        status = hf_copy_documents(model, out, err);
     return status;
 }
 
-static enum status give_rows(void *context, size_t index, size_t first, size_t n, float *out,
+static enum status give_rows(void *context, size_t index, size_t first, size_t n, void *values,
                              struct error *err)
 {
     const struct parameters *p = context;
+    float *out = values;
     const struct parameter *t = &p->table[index];
     size_t row = t->n_dims == 2 ? t->shape[1] : 1;
     (void)err;
@@ -133,7 +93,7 @@ enum status export_adapter(const struct parameters *parameters, const struct lor
     json_t *config = adapter_config(lora, family, base);
     enum status status = file_make_directory(out, err);
     if (!status)
-        status = config ? write_json(out, "adapter_config.json", config, err)
+        status = config ? hf_write_json(out, "adapter_config.json", config, err)
                         : error_memory(err, "adapter_config.json");
     json_decref(config);
     return status ? status

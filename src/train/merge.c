@@ -39,10 +39,11 @@ static void add_module(const struct peft_module *m, size_t rank, double factor, 
     }
 }
 
-static enum status give_rows(void *context, size_t index, size_t first, size_t n, float *out,
+static enum status give_rows(void *context, size_t index, size_t first, size_t n, void *values,
                              struct error *err)
 {
     struct merge *merge = context;
+    float *out = values;
     const struct tensor *t = checkpoint_tensor_at(merge->base, index);
     size_t columns = t->n_dims == 2 ? t->shape[1] : 1, row_bytes = t->bytes / t->shape[0];
     (void)err;

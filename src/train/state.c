@@ -16,13 +16,13 @@ static void state_arrays(const struct optimizer *o, real *arrays[N_ARRAYS])
     arrays[2] = o->spread;
 }
 
-static enum status give_rows(void *context, size_t index, size_t first, size_t n, float *out,
+static enum status give_rows(void *context, size_t index, size_t first, size_t n, void *values,
                              struct error *err)
 {
     real *arrays[N_ARRAYS];
     (void)err;
     state_arrays(context, arrays);
-    memcpy(out, arrays[index] + first, n * sizeof *out);
+    memcpy(values, arrays[index] + first, n * sizeof **arrays);
     return STATUS_OK;
 }
 
