@@ -23,15 +23,9 @@ enum status bnb_config_read(const char *name, const json_t *config, bool *is_bnb
     if (!*is_bnb)
         return STATUS_OK;
     struct error local = {0};
-    const char *method = json_get_string(q, "quant_method", "(unnamed)", &local);
     const char *type = json_get_string(q, "bnb_4bit_quant_type", "nf4", &local);
     bool four = json_get_bool(q, "load_in_4bit", false, &local);
     bool eight = json_get_bool(q, "load_in_8bit", false, &local);
-    if (!local.status && strcmp(method, "bitsandbytes"))
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "%s: quantization_config says %.100s; supported are bitsandbytes, "
-                         "checkpoints in F32, F16 or BF16, and quantized ones as GGUF",
-                         name, method);
     if (!local.status && (four == eight || (strcmp(type, "nf4") && strcmp(type, "fp4"))))
         error_set(&local, STATUS_FORMAT,
                   "either load_in_4bit, with nf4 or fp4, or load_in_8bit should be true");

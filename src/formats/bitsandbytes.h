@@ -29,8 +29,8 @@ struct bnb_quant_state {
 enum status bnb_quant_state_read(const char *name, const char *data, size_t size,
                                  struct bnb_quant_state *state, struct error *err);
 
-/* Whether config.json declares such a checkpoint. Another method of quantization is
- * STATUS_UNSUPPORTED; `name` is the file. */
+/* Whether config.json, which hf_config_read() let pass, declares such a checkpoint; `name` is the
+ * file. */
 enum status bnb_config_read(const char *name, const json_t *config, bool *is_bnb,
                             struct error *err);
 

@@ -76,6 +76,11 @@ static void refuse_features(struct reader *r, enum family family)
         unsupported(r, "hidden_act", act, "silu");
     if (family == FAMILY_PHI3 && json_get_bool(r->config, "attention_bias", false, r->err))
         unsupported(r, "attention_bias", "true", "false");
+    const json_t *quantization = json_object_get(r->config, "quantization_config");
+    const char *method = json_get_string(quantization, "quant_method", "(unnamed)", r->err);
+    if (json_is_object(quantization) && strcmp(method, "bitsandbytes"))
+        unsupported(r, "quantization_config", method,
+                    "bitsandbytes, checkpoints in F32, F16 or BF16, and quantized ones as GGUF");
 }
 
 static void read_shape(struct reader *r, struct hyperparameters *h)
