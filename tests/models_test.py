@@ -33,6 +33,8 @@ def main():
         for test in ("pp", "tg"):
             rate = bench[test]["tokens_per_second"]
             assert 0 < rate["min"] <= rate["median"] <= rate["max"], bench
+        assert bench["limits"]["bytes_per_second"] > 0
+        assert bench["tg"]["share_of_peak"] > 0, bench
         assert len(bench["sweep"]) == 6 and bench["peak_rss_bytes"] > 0, bench
         assert "numbers" in tandem(folder, "bench", "tandem-random-qwen2", "-b", "x", status=2)
 
@@ -53,7 +55,7 @@ def main():
         assert "window" in tandem(folder, "perplexity", out, "--text", text, "-c", "4096",
                                   status=1)
         assert "Q4_K_M" in tandem(folder, "quantize", out, folder / "x.gguf", "--type", "Z",
-                                  status=1)
+                                  status=2)
         assert "--overwrite" in tandem(folder, "quantize", "tandem-random-qwen2", out, "--type",
                                        "Q8_0", status=1)
         assert ".gguf" in tandem(folder, "quantize", out, folder / "x", "--type", "F16", status=2)

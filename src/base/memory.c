@@ -222,6 +222,15 @@ size_t mem_peak_resident(void)
     return read_proc("/proc/self/status", "VmHWM");
 }
 
+void mem_reset_peak(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (!file)
+        return;
+    fputs("5", file);
+    fclose(file);
+}
+
 size_t mem_resident(void)
 {
     return read_proc("/proc/self/status", "VmRSS");

@@ -55,6 +55,8 @@ void mem_guard_leave(void);
 
 /* Bytes: this process's resident peak, and physical memory of the machine; 0 if unknown. */
 size_t mem_peak_resident(void);
+/* The peak starts again from what is resident now, where the system can do that. */
+void mem_reset_peak(void);
 size_t mem_resident(void);
 size_t mem_resident_anonymous(void); /* the part that is not mapped from a file */
 size_t mem_physical(void);

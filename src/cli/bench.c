@@ -5,6 +5,8 @@
 #include "base/rng.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "kernels/kernels.h"
+#include "kernels/limits.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@ struct size_list {
 
 struct bench {
     struct model *model;
+    struct machine_limits limits; /* zeros: not measured */
     struct kv_cache *cache;
     struct row *rows; /* [max_rows] */
     float *logits;    /* [max_sequences, vocab_size] */
@@ -125,11 +128,37 @@ static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth
     return STATUS_OK;
 }
 
-static json_t *rate_to_json(size_t n, size_t batch, size_t depth, struct rate rate)
+static double peak_operations(const struct bench *b, const struct pass_cost *cost)
 {
-    return json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)n, "batch", (json_int_t)batch,
-                     "depth", (json_int_t)depth, "tokens_per_second", "median", rate.median, "min",
-                     rate.min, "max", rate.max);
+    const struct machine_limits *m = &b->limits;
+    return !cost->integer ? m->f32 : m->int8_amx > 0 ? m->int8_amx : m->int8;
+}
+
+/* What part of the machine's limit the rate is: of a prompt (batch 0) of arithmetic, otherwise of
+ * reading the weights once per step and the cache once per token. 0: unknown. */
+static double share_of_limit(const struct bench *b, size_t batch, size_t n, size_t depth,
+                             double rate)
+{
+    struct pass_cost cost = model_pass_cost(b->model);
+    double peak = peak_operations(b, &cost);
+    if (!batch)
+        return peak > 0 ? (cost.row_operations + cost.logits_operations / (double)n) * rate / peak
+                        : 0;
+    size_t position_bytes = kv_position_bytes(model_shape(b->model), kv_type(b->cache));
+    double cached = (double)position_bytes * ((double)depth + (double)n / 2);
+    double bytes = (double)cost.weight_bytes / (double)batch + cached;
+    return b->limits.read > 0 ? bytes * rate / b->limits.read : 0;
+}
+
+static json_t *rate_to_json(size_t n, size_t batch, size_t depth, struct rate rate, double share)
+{
+    json_t *json =
+        json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)n, "batch",
+                  (json_int_t)(batch ? batch : 1), "depth", (json_int_t)depth, "tokens_per_second",
+                  "median", rate.median, "min", rate.min, "max", rate.max);
+    if (json && share > 0)
+        json_object_set_new(json, "share_of_peak", json_real(share));
+    return json;
 }
 
 /* Measures one line, prints it, and adds it to the JSON array or object. */
@@ -140,10 +169,15 @@ static enum status line(struct bench *b, const char *label, size_t batch, size_t
     enum status status = measure(b, batch, n, depth, &rate, err);
     if (status)
         return status;
-    *json = rate_to_json(n, batch ? batch : 1, depth, rate);
-    if (!b->quiet)
-        printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f\n", label, n, batch ? batch : 1, depth,
+    double share = share_of_limit(b, batch, n, depth, rate.median);
+    *json = rate_to_json(n, batch, depth, rate, share);
+    if (!b->quiet) {
+        printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f", label, n, batch ? batch : 1, depth,
                rate.median, rate.min, rate.max);
+        if (share > 0)
+            printf("  %5.1f%% of %s", 100 * share, batch ? "reading" : "arithmetic");
+        putchar('\n');
+    }
     fflush(stdout);
     return *json ? STATUS_OK : error_memory(err, "the results");
 }
@@ -224,6 +258,45 @@ static enum status set_up(struct bench *b, const char *path, const struct model_
     return b->rows && b->logits ? STATUS_OK : error_memory(err, "the benchmark");
 }
 
+static void add_limit(json_t *json, bool quiet, const char *key, const char *label, double rate)
+{
+    if (rate <= 0)
+        return;
+    json_object_set_new(json, key, json_real(rate));
+    if (!quiet)
+        printf(", %s %.0f", label, rate / 1e9);
+}
+
+/* Measures them as the model's threads will work: as many, with the same instructions. */
+static enum status measure_limits(struct bench *b, const struct model_options *options,
+                                  json_t *result, struct error *err)
+{
+    const struct kernels *kernels;
+    struct thread_pool *pool;
+    enum status status = kernels_select(options->isa, &kernels, err);
+    if (!status)
+        status = thread_pool_create(options->n_threads, &pool, err);
+    if (status)
+        return status;
+    status = limits_measure(pool, kernels->name, &b->limits, err);
+    thread_pool_free(pool);
+    mem_reset_peak();
+    const struct machine_limits *m = &b->limits;
+    json_t *json = json_object();
+    json_object_set_new(result, "limits", json);
+    if (!b->quiet)
+        printf("this machine, in 10^9 per second: bytes read %.1f", m->read / 1e9);
+    json_object_set_new(json, "bytes_per_second", json_real(m->read));
+    add_limit(json, b->quiet, "f32_per_second", "f32 operations", m->f32);
+    add_limit(json, b->quiet, "bf16_per_second", "bf16", m->bf16);
+    add_limit(json, b->quiet, "int8_per_second", "int8", m->int8);
+    add_limit(json, b->quiet, "bf16_amx_per_second", "bf16 in tiles", m->bf16_amx);
+    add_limit(json, b->quiet, "int8_amx_per_second", "int8 in tiles", m->int8_amx);
+    if (!b->quiet)
+        putchar('\n');
+    return status;
+}
+
 static void describe(const struct bench *b, double load_seconds, json_t *result)
 {
     json_object_update_new(
@@ -249,8 +322,10 @@ static int run(const char *path, const struct model_options *options,
     struct bench b = {.repeats = repeats, .quiet = json};
     json_t *result = json_object();
     rng_seed(&b.rng, 1);
+    enum status status = measure_limits(&b, options, result, &err);
     double start = clock_seconds();
-    enum status status = set_up(&b, path, options, adapters, plan, kv_type, &err);
+    if (!status)
+        status = set_up(&b, path, options, adapters, plan, kv_type, &err);
     if (!status) {
         describe(&b, clock_seconds() - start, result);
         status = run_plan(&b, plan, result, &err);
@@ -299,7 +374,9 @@ int command_bench(int argc, char **argv)
         "bench",
         "MODEL",
         "Measures tokens per second: of a prompt, and of generation. Prints the median, the\n"
-        "least and the most of the repetitions. Random tokens; sampling is not included.",
+        "least and the most of the repetitions, and what part that is of this machine's limit:\n"
+        "of arithmetic for prompts, of reading memory for generation; both are measured first.\n"
+        "Random tokens; sampling is not included.",
         options,
         1,
         1,

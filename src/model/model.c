@@ -262,3 +262,15 @@ size_t model_scratch_bytes(const struct model *model)
     return model->scratch.bytes + model->activations.bytes +
            thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
 }
+
+struct pass_cost model_pass_cost(const struct model *model)
+{
+    const struct weights *w = &model->weights;
+    const struct matrix *down = &w->layers[0].down;
+    size_t n, bytes;
+    weights_of_layers(w, model->shape->n_layers, &model->compute, &n, &bytes);
+    return (struct pass_cost){.weight_bytes = bytes + weights_read_bytes(&w->head, &model->compute),
+                              .row_operations = 2 * (double)n,
+                              .logits_operations = 2 * (double)w->head.rows * (double)w->head.cols,
+                              .integer = model->compute.quant && quant_supports(down->type)};
+}

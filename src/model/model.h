@@ -66,6 +66,15 @@ size_t model_weight_bytes(const struct model *model);
 size_t model_parameters(const struct model *model);
 size_t model_scratch_bytes(const struct model *model);
 
+/* What a pass costs at least, attention apart; for comparing speeds with the machine's limits. */
+struct pass_cost {
+    size_t weight_bytes;      /* read by a pass that wants logits */
+    double row_operations;    /* two for each weight that a row meets before lm_head */
+    double logits_operations; /* more, for a row that wants logits */
+    bool integer;             /* most of them in integers */
+};
+struct pass_cost model_pass_cost(const struct model *model);
+
 /* Whether longrope's long factors apply to a sequence of `length` tokens in all (always false
  * without longrope). When the answer changes as a sequence grows, its cache must be computed
  * anew: kv_truncate to 0, kv_set_rope_is_long, and the whole sequence as rows again. A prompt

@@ -226,6 +226,24 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
     return STATUS_OK;
 }
 
+size_t weights_read_bytes(const struct matrix *m, const struct compute *compute)
+{
+    size_t packed = m->packed ? matmul_packed_bytes(compute, m) : 0;
+    return packed ? packed : m->rows * m->row_bytes;
+}
+
+void weights_of_layers(const struct weights *weights, size_t n_layers,
+                       const struct compute *compute, size_t *n, size_t *bytes)
+{
+    *n = *bytes = 0;
+    for (size_t i = 0; i < n_layers * MATRICES_OF_LAYER; i++) {
+        const struct matrix *m =
+            layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER);
+        *n += m->rows * m->cols;
+        *bytes += weights_read_bytes(m, compute);
+    }
+}
+
 void weights_free(struct weights *weights)
 {
     mem_unmap(weights->packed, weights->packed_bytes);

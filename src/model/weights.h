@@ -39,6 +39,11 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
  * matrices are in no file that could be read again. */
 enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
                          bool in_memory, struct error *err);
+/* The bytes that a product with the matrix reads. */
+size_t weights_read_bytes(const struct matrix *m, const struct compute *compute);
+/* The weights of all layers' matrices, and the bytes they are read as. */
+void weights_of_layers(const struct weights *weights, size_t n_layers,
+                       const struct compute *compute, size_t *n, size_t *bytes);
 void weights_free(struct weights *weights);
 
 #endif

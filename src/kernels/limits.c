@@ -1,0 +1,259 @@
+#include "kernels/limits.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Does `rounds` rounds of work; the operations (or bytes) of one round. */
+typedef double probe(long rounds);
+
+/* Keeps the compiler from leaving out what nobody uses. */
+static volatile float sink;
+
+enum { CHAINS = 12 }; /* independent, so that latency is hidden */
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+__attribute__((target("avx512f"))) static double f32_avx512(long rounds)
+{
+    __m512 sum[CHAINS], f = _mm512_set1_ps(0.999F), g = _mm512_set1_ps(1e-3F);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm512_set1_ps((float)i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = _mm512_fmadd_ps(sum[i], f, g);
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = _mm512_reduce_add_ps(sum[i]);
+    return CHAINS * 16 * 2.0;
+}
+
+__attribute__((target("avx512f,avx512vnni"))) static double int8_vnni(long rounds)
+{
+    __m512i sum[CHAINS], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm512_set1_epi32(i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = _mm512_dpbusd_epi32(sum[i], a, b);
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = (float)_mm512_reduce_add_epi32(sum[i]);
+    return CHAINS * 64 * 2.0;
+}
+
+__attribute__((target("avx512f,avx512bf16"))) static double bf16_avx512(long rounds)
+{
+    __m512 sum[CHAINS];
+    __m512bh a = (__m512bh)_mm512_set1_epi16(0x3F80), b = (__m512bh)_mm512_set1_epi16(0x3C00);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm512_set1_ps((float)i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = _mm512_dpbf16_ps(sum[i], a, b);
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = _mm512_reduce_add_ps(sum[i]);
+    return CHAINS * 32 * 2.0;
+}
+
+__attribute__((target("avx2,fma"))) static double f32_avx2(long rounds)
+{
+    __m256 sum[CHAINS], f = _mm256_set1_ps(0.999F), g = _mm256_set1_ps(1e-3F);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm256_set1_ps((float)i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = _mm256_fmadd_ps(sum[i], f, g);
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = _mm256_cvtss_f32(sum[i]);
+    return CHAINS * 8 * 2.0;
+}
+
+/* Bytes by bytes to 16 bits, to 32 bits, and added. */
+__attribute__((target("avx2"))) static double int8_avx2(long rounds)
+{
+    __m256i sum[CHAINS], b = _mm256_set1_epi8(-5), one = _mm256_set1_epi16(1);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm256_set1_epi32(i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) {
+            __m256i a = _mm256_and_si256(sum[i], one); /* depends, so that it is done each time */
+            __m256i pairs = _mm256_maddubs_epi16(a, b);
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, one));
+        }
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = (float)_mm256_extract_epi32(sum[i], 0);
+    return CHAINS * 32 * 2.0;
+}
+
+/* Four tiles of sums, 16 by 16, and two operands. */
+__attribute__((target("amx-tile"))) static void open_tiles(void)
+{
+    static const struct {
+        _Alignas(64) uint8_t palette;
+        uint8_t start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1,
+                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    _Alignas(64) static const uint8_t zeros[1024];
+    _tile_loadconfig(&config);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_loadd(4, zeros, 64);
+    _tile_loadd(5, zeros, 64);
+}
+
+__attribute__((target("amx-tile,amx-int8"))) static double int8_amx(long rounds)
+{
+    open_tiles();
+    for (long n = 0; n < rounds; n++) {
+        _tile_dpbssd(0, 4, 5);
+        _tile_dpbssd(1, 4, 5);
+        _tile_dpbssd(2, 4, 5);
+        _tile_dpbssd(3, 4, 5);
+    }
+    _tile_release();
+    return 4 * 16 * 16 * 64 * 2.0;
+}
+
+__attribute__((target("amx-tile,amx-bf16"))) static double bf16_amx(long rounds)
+{
+    open_tiles();
+    for (long n = 0; n < rounds; n++) {
+        _tile_dpbf16ps(0, 4, 5);
+        _tile_dpbf16ps(1, 4, 5);
+        _tile_dpbf16ps(2, 4, 5);
+        _tile_dpbf16ps(3, 4, 5);
+    }
+    _tile_release();
+    return 4 * 16 * 16 * 32 * 2.0;
+}
+#else
+static double f32_plain(long rounds)
+{
+    float sum[4 * CHAINS] = {0};
+    for (long n = 0; n < rounds; n++)
+        for (int i = 0; i < 4 * CHAINS; i++)
+            sum[i] = sum[i] * 0.999F + 1e-3F;
+    for (int i = 0; i < 4 * CHAINS; i++)
+        sink = sum[i];
+    return 4 * CHAINS * 2.0;
+}
+#endif
+
+enum { ROUNDS = 1000000, TRIES = 3 };
+
+struct probe_call {
+    probe *run;
+    long rounds;
+    double per_round;
+};
+
+static void probe_work(void *context, size_t thread, size_t n_threads)
+{
+    struct probe_call *call = context;
+    double per_round = call->run(call->rounds);
+    (void)n_threads;
+    if (thread == 0)
+        call->per_round = per_round;
+}
+
+/* Of all threads, per second; the best of some tries. */
+static double best_rate(struct thread_pool *pool, probe *run, long rounds)
+{
+    double best = 0;
+    for (int i = 0; i < TRIES; i++) {
+        struct probe_call call = {.run = run, .rounds = rounds};
+        double start = clock_seconds();
+        thread_pool_run(pool, probe_work, &call);
+        double rate = call.per_round * (double)rounds * (double)thread_pool_size(pool) /
+                      (clock_seconds() - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+struct reading {
+    const uint64_t *data;
+    size_t n;
+};
+
+static void read_work(void *context, size_t thread, size_t n_threads)
+{
+    const struct reading *r = context;
+    uint64_t sum[8] = {0};
+    size_t begin, end;
+    thread_share(r->n, 8, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i + 8 <= end; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            sum[k] += r->data[i + k];
+    for (size_t k = 0; k < 8; k++)
+        sink = (float)sum[k];
+}
+
+static enum status measure_reading(struct thread_pool *pool, double *rate, struct error *err)
+{
+    struct reading r = {.n = LIMITS_BUFFER / sizeof *r.data};
+    void *buffer = mem_map(LIMITS_BUFFER);
+    if (!buffer)
+        return error_memory(err, "the buffer that memory is measured with");
+    memset(buffer, 1, LIMITS_BUFFER);
+    r.data = buffer;
+    for (int i = 0; i < TRIES; i++) {
+        double start = clock_seconds();
+        thread_pool_run(pool, read_work, &r);
+        double found = LIMITS_BUFFER / (clock_seconds() - start);
+        *rate = found > *rate ? found : *rate;
+    }
+    mem_unmap(buffer, LIMITS_BUFFER);
+    return STATUS_OK;
+}
+
+#if defined(__x86_64__)
+static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct machine_limits *m)
+{
+    const struct cpu_features *cpu = cpu_features();
+    bool amx = !strcmp(isa, "amx"), avx512 = amx || !strcmp(isa, "avx512");
+    if (avx512) {
+        m->f32 = best_rate(pool, f32_avx512, 2 * ROUNDS);
+        m->int8 = cpu->avx512_vnni ? best_rate(pool, int8_vnni, 2 * ROUNDS) : 0;
+        m->bf16 = cpu->avx512_bf16 ? best_rate(pool, bf16_avx512, ROUNDS) : 0;
+    } else if (!strcmp(isa, "avx2")) {
+        m->f32 = best_rate(pool, f32_avx2, 2 * ROUNDS);
+        m->int8 = best_rate(pool, int8_avx2, ROUNDS);
+    }
+    if (amx && cpu_permit_amx()) {
+        m->int8_amx = best_rate(pool, int8_amx, ROUNDS / 2);
+        m->bf16_amx = cpu->amx_bf16 ? best_rate(pool, bf16_amx, ROUNDS / 2) : 0;
+    }
+}
+#else
+static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct machine_limits *m)
+{
+    (void)isa;
+    m->f32 = best_rate(pool, f32_plain, ROUNDS);
+}
+#endif
+
+enum status limits_measure(struct thread_pool *pool, const char *isa, struct machine_limits *limits,
+                           struct error *err)
+{
+    *limits = (struct machine_limits){0};
+    measure_arithmetic(pool, isa, limits);
+    return measure_reading(pool, &limits->read, err);
+}
