@@ -1,7 +1,8 @@
 /* Speed of the kernels, for people who change them: `kernels_bench [threads [seconds [table
  * [type]]]]`.
  *
- * Prints, for each table of this CPU and each type: decoding into floats (in cache), one row
+ * Prints, for each table of this CPU, its kernels for quantized weights (none: floats) and each
+ * type: decoding into floats (in cache), one row
  * (GB/s of weights from memory) and 512 rows (GFLOP/s) of a product. Medians; run it idle. */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -95,8 +96,9 @@ static void bench_type(struct bench *b, enum tensor_type type)
     b->type = type;
     gigabytes = 1e-9 * (double)matrix_bytes(b);
     double decode_time = measure(b, decode);
-    printf("%-7s %-5s %8.2f", b->compute.kernels->name, tensor_type_info(type)->name,
-           64e-9 * COLS / decode_time);
+    const struct quant_kernels *quant = quant_supports(type) ? b->compute.quant : NULL;
+    printf("%-7s %-7s %-5s %8.2f", b->compute.kernels->name, quant ? quant->name : "-",
+           tensor_type_info(type)->name, 64e-9 * COLS / decode_time);
     pack_all(b);
     static const size_t rows[] = {1, 4, 16, MANY};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -127,9 +129,15 @@ static int bench_table(struct bench *b, const char *isa, size_t threads, const c
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    for (int t = 0; t < TYPE_COUNT; t++)
-        if (!type || !strcmp(type, tensor_type_info((enum tensor_type)t)->name))
-            bench_type(b, (enum tensor_type)t);
+    const struct quant_kernels *quant[QUANT_MOST_KERNELS + 1];
+    quant_available(isa, quant);
+    for (size_t i = 0; i == 0 || quant[i]; i++) {
+        b->compute.quant = quant[i];
+        for (int t = 0; t < TYPE_COUNT; t++)
+            if ((i == 0 || quant_supports((enum tensor_type)t)) &&
+                (!type || !strcmp(type, tensor_type_info((enum tensor_type)t)->name)))
+                bench_type(b, (enum tensor_type)t);
+    }
     activations_free(&b->activations);
     compute_free(&b->compute);
     return 0;
@@ -151,9 +159,9 @@ int main(int argc, char **argv)
     fill_stored(b.stored, size);
     for (size_t i = 0; i < (size_t)MANY * COLS; i++)
         b.x[i] = (float)(i % 17) - 8;
-    printf("%zu threads, %d x %d   Gvalue/s     GB/s  GFLOP/s with rows of x\n", threads, ROWS,
-           COLS);
-    printf("table   type    decode    row 1        4       16      512\n");
+    printf("%zu threads, %d x %d           Gvalue/s     GB/s  GFLOP/s with rows of x\n", threads,
+           ROWS, COLS);
+    printf("table   quant   type    decode    row 1        4       16      512\n");
     for (const char *const *isa = kernels_available(); *isa && !failed; isa++)
         if (argc > 3 ? !strcmp(argv[3], *isa) : strcmp(*isa, "scalar") != 0)
             failed = bench_table(&b, *isa, threads, argc > 4 ? argv[4] : NULL);

@@ -11,15 +11,23 @@ done
 cd "$TANDEM_SOURCE"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-sources='tests/kernels_test.c'
+sources=
 for name in cpu error memory thread_pool; do
     sources="$sources src/base/$name.c"
 done
 for name in kernels matmul neon quant scalar scalar_blocks tensor_type; do
     sources="$sources src/kernels/$name.c"
 done
-# shellcheck disable=SC2086 # a list
-"$compiler" -std=gnu17 -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -D_GNU_SOURCE \
-    -ffp-contract=off -fno-math-errno -Isrc -Itests/standin -static -pthread $sources -lm \
-    -o "$folder/kernels_test"
+compile() {
+    "$compiler" -std=gnu17 -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -D_GNU_SOURCE \
+        -ffp-contract=off -fno-math-errno -Isrc -Itests/standin -static -pthread "$@"
+}
+compile -march=armv8.2-a+dotprod -c src/kernels/quant_neon.c -o "$folder/quant_neon.o"
+for test in kernels_test quant_test; do
+    # shellcheck disable=SC2086 # a list
+    compile "tests/$test.c" $sources "$folder/quant_neon.o" -lm -o "$folder/$test"
+done
 TANDEM_EXPECT_ISA=neon qemu-aarch64 "$folder/kernels_test"
+TANDEM_EXPECT_QUANT=neon qemu-aarch64 "$folder/quant_test"
+# A processor without dot products multiplies in floats.
+TANDEM_EXPECT_QUANT=none qemu-aarch64 -cpu cortex-a53 "$folder/quant_test"

@@ -140,25 +140,45 @@ static void check_same(const char *isa, const struct product *p, const char *wha
     mem_free(got);
 }
 
-/* One table against scalar, as in the file and in panels, in batches and with 1 to 3 threads. */
-static void check_table(const char *isa, struct product *p, const float *expected)
+/* As in the file and in panels, in batches and with 1 to 3 threads. */
+static void check_kernels(const char *isa, const struct quant_kernels *kernels, struct product *p,
+                          const float *expected)
 {
     struct compute c = start(isa, 2, p->w.cols);
-    if (!c.quant) { /* multiplies in floats: kernels_test has it */
-        compute_free(&c);
-        return;
-    }
-    check_same(isa, p, "as in the file, rows", p->n_rows, multiply(&c, p, p->n_rows), expected);
+    c.quant = kernels;
+    const char *name = kernels->name;
+    check_same(name, p, "as in the file, rows", p->n_rows, multiply(&c, p, p->n_rows), expected);
     bool packed = pack(&c, p);
     for (size_t batch = 1; packed && batch <= p->n_rows; batch++)
-        check_same(isa, p, "batches of", batch, multiply(&c, p, batch), expected);
+        check_same(name, p, "batches of", batch, multiply(&c, p, batch), expected);
     compute_free(&c);
     for (size_t threads = 1; packed && threads <= 3; threads += 2) {
         c = start(isa, threads, p->w.cols);
-        check_same(isa, p, "threads", threads, multiply(&c, p, p->n_rows), expected);
+        c.quant = kernels;
+        check_same(name, p, "threads", threads, multiply(&c, p, p->n_rows), expected);
         compute_free(&c);
     }
     unpack(p);
+}
+
+/* All kernels that go with one table against scalar. None: kernels_test has its products. */
+static void check_table(const char *isa, struct product *p, const float *expected)
+{
+    const struct quant_kernels *kernels[QUANT_MOST_KERNELS + 1];
+    quant_available(isa, kernels);
+    for (size_t i = 0; kernels[i]; i++)
+        check_kernels(isa, kernels[i], p, expected);
+}
+
+/* What this machine is known to have, where that is told; "none": floats. */
+static void test_selection(void **state)
+{
+    (void)state;
+    const char *expected = getenv("TANDEM_EXPECT_QUANT");
+    const struct quant_kernels *best = quant_select(kernels_available()[0]);
+    if (expected)
+        assert_string_equal(best ? best->name : "none", expected);
+    assert_null(quant_select("abacus"));
 }
 
 static void test_same_bits_everywhere(void **state)
@@ -266,6 +286,7 @@ static void test_special_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_selection),
         cmocka_unit_test(test_same_bits_everywhere),
         cmocka_unit_test(test_odd_number_of_blocks),
         cmocka_unit_test(test_accuracy),

@@ -42,8 +42,10 @@ static void detect(void)
     features.avx512_vnni = features.avx512 && (c & 1u << 11);
     features.amx_bf16 = features.avx512 && tiles && (d & 1u << 22);
     features.amx_int8 = features.avx512 && tiles && (d & 1u << 25);
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d))
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) {
+        features.avx_vnni = features.avx2 && (a & 1u << 4);
         features.avx512_bf16 = features.avx512 && (a & 1u << 5);
+    }
 }
 #elif defined(__aarch64__)
 static void detect(void)

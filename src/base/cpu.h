@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 struct cpu_features {
-    bool avx2;   /* AVX2, FMA and F16C */
+    bool avx2; /* AVX2, FMA and F16C */
+    bool avx_vnni;
     bool avx512; /* AVX-512 F, BW, VL and DQ */
     bool avx512_vnni, avx512_bf16, amx_int8, amx_bf16;
     bool neon, neon_dotprod;

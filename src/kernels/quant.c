@@ -6,17 +6,42 @@
 
 /* --- Selection --- */
 
-static const struct quant_kernels quant_scalar = {.quantize = quantize_rows, .rows = multiply_rows};
+static const struct quant_kernels quant_scalar = {
+    .name = "scalar", .quantize = quantize_rows, .rows = multiply_rows};
+
+struct offer {
+    const char *isa;
+    const struct quant_kernels *kernels;
+    bool runs_here;
+};
+
+void quant_available(const char *isa, const struct quant_kernels *out[QUANT_MOST_KERNELS + 1])
+{
+    const struct cpu_features *cpu = cpu_features();
+    const struct offer offers[] = {
+#if defined(__x86_64__)
+        {"amx", &quant_amx, true}, /* or there is no such table */
+        {"avx512", &quant_vnni, cpu->avx512_vnni},
+        {"avx512", &quant_avx2, !cpu->avx512_vnni},
+        {"avx2", &quant_avxvnni, cpu->avx_vnni},
+        {"avx2", &quant_avx2, true},
+#elif defined(__aarch64__)
+        {"neon", &quant_neon, cpu->neon_dotprod},
+#endif
+        {"scalar", &quant_scalar, true},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof offers / sizeof *offers; i++)
+        if (offers[i].runs_here && !strcmp(isa, offers[i].isa))
+            out[n++] = offers[i].kernels;
+    out[n] = NULL;
+}
 
 const struct quant_kernels *quant_select(const char *isa)
 {
-#if defined(__x86_64__)
-    if (!strcmp(isa, "amx"))
-        return &quant_amx;
-    if (!strcmp(isa, "avx512"))
-        return cpu_features()->avx512_vnni ? &quant_vnni : NULL;
-#endif
-    return strcmp(isa, "scalar") ? NULL : &quant_scalar;
+    const struct quant_kernels *kernels[QUANT_MOST_KERNELS + 1];
+    quant_available(isa, kernels);
+    return kernels[0];
 }
 
 bool quant_amx_permitted(void)
@@ -40,7 +65,7 @@ enum status activations_create(size_t max_rows, size_t max_cols, struct activati
     bool fits =
         max_rows < SIZE_MAX / 2 &&
         size_multiply((max_rows + 2 * TILE_ROWS) / TILE_ROWS * TILE_ROWS, of_row, &blocks) &&
-        size_multiply(blocks, QUANT_BLOCK + 4 * sizeof(float), &a->bytes);
+        size_multiply(blocks, QUANT_BLOCK + 5 * sizeof(float), &a->bytes);
     if (!fits || !(a->memory = mem_map(a->bytes)))
         return error_memory(err, "quantized activations");
     a->codes = a->memory;
@@ -154,30 +179,18 @@ QUANT_INLINE void pack_panel(enum tensor_type type, const uint8_t *data, size_t 
     }
 }
 
-static void pack_one(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t outputs,
-                     size_t n_blocks, uint8_t *panel)
-{
-    switch (type) {
-    case TYPE_Q4_0:
-        return pack_panel(TYPE_Q4_0, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q4_1:
-        return pack_panel(TYPE_Q4_1, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q5_0:
-        return pack_panel(TYPE_Q5_0, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q5_1:
-        return pack_panel(TYPE_Q5_1, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q8_0:
-        return pack_panel(TYPE_Q8_0, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q4_K:
-        return pack_panel(TYPE_Q4_K, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q5_K:
-        return pack_panel(TYPE_Q5_K, data, row_bytes, outputs, n_blocks, panel);
-    case TYPE_Q6_K:
-        return pack_panel(TYPE_Q6_K, data, row_bytes, outputs, n_blocks, panel);
-    default:
-        return;
+typedef void pack_function(const uint8_t *data, size_t row_bytes, size_t outputs, size_t n_blocks,
+                           uint8_t *panel);
+
+#define PACK_OF(type)                                                                              \
+    static void pack_##type(const uint8_t *data, size_t row_bytes, size_t outputs,                 \
+                            size_t n_blocks, uint8_t *panel)                                       \
+    {                                                                                              \
+        pack_panel(TYPE_##type, data, row_bytes, outputs, n_blocks, panel);                        \
     }
-}
+FOR_QUANT_TYPES(PACK_OF)
+#define PACK_ENTRY(type) [TYPE_##type] = pack_##type,
+static pack_function *const pack_by_type[TYPE_COUNT] = {FOR_QUANT_TYPES(PACK_ENTRY)};
 
 void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t rows,
                 size_t cols, size_t begin, size_t end, uint8_t *packed)
@@ -185,7 +198,8 @@ void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, si
     size_t n_blocks = cols / QUANT_BLOCK, bytes = panel_bytes(&panel_formats[type], n_blocks);
     for (size_t p = begin; p < end; p++) {
         size_t first = p * PANEL_OUTPUTS, left = rows - first;
-        pack_one(type, data + first * row_bytes, row_bytes,
-                 left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS, n_blocks, packed + p * bytes);
+        pack_by_type[type](data + first * row_bytes, row_bytes,
+                           left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS, n_blocks,
+                           packed + p * bytes);
     }
 }

@@ -9,8 +9,8 @@
  *         y = fma((float)sum(q * x), dw * dx, y)            twice in Q6_K: once per 16 elements
  *         y = fma(mw, dx * (float)sum(x), y)                formats with minima only
  *
- * The sums are exact integers and the floats have one order, so scalar code, VNNI and AMX agree
- * bit for bit, alone or in batches.
+ * The sums are exact integers and the floats have one order, so all kernels agree bit for bit, on
+ * rows alone or in batches.
  *
  * Weights may be packed into panels of 16 outputs (quant_layout.h), the layout of the vector
  * kernels; otherwise they are used as the file stores them.
@@ -42,7 +42,7 @@ struct activations {
     int8_t *codes;                   /* 32 per block */
     float *scale;                    /* dx */
     float *scaled_sum;               /* dx * sum(x) */
-    int32_t *minus_sum, *minus_half; /* -sum(x) of the block; of its first 16 */
+    int32_t *minus_sum, *minus_half; /* -sum(x) of the block; of its halves, two per block */
 };
 /* Memory for max_rows rows of max_cols columns. */
 enum status activations_create(size_t max_rows, size_t max_cols, struct activations *a,
@@ -71,6 +71,7 @@ struct quant_job {
 enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are decoded at a time */
 
 struct quant_kernels {
+    const char *name; /* "scalar", "avx2", "avxvnni", "vnni", "amx", "neon" */
     /* Rows [begin, end) of what was set. */
     void (*quantize)(struct activations *a, size_t begin, size_t end);
     /* Weights as in the file. */
@@ -78,7 +79,11 @@ struct quant_kernels {
     /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
     void (*panels)(const struct quant_job *job);
 };
-/* The kernels that go with the table of that name on this CPU; NULL: it multiplies in floats. */
+enum { QUANT_MOST_KERNELS = 2 };
+/* The kernels that go with the table of that name on this CPU, best first, ending in NULL: all give
+ * the same bits. None: it multiplies in floats. */
+void quant_available(const char *isa, const struct quant_kernels *out[QUANT_MOST_KERNELS + 1]);
+/* The best of them, or NULL. */
 const struct quant_kernels *quant_select(const char *isa);
 /* Whether this system lets the process use AMX; asks it, the first time. */
 bool quant_amx_permitted(void);

@@ -1,20 +1,19 @@
 /* AMX: tiles of 16 rows of activations by 16 outputs. The codes of a panel are spread out as signed
  * bytes in scratch, a chunk of blocks at a time; each block is one tile product, whose integers are
  * scaled and added like everywhere else. */
+#include "kernels/quant_avx512.h"
 #include "kernels/quant_plain.h"
 #include "kernels/quant_tables.h"
 #include "kernels/quant_vectors.h"
 
 enum { FEWEST_ROWS = 6 }; /* in a tile: for less, VNNI is as fast */
 
-/* A chunk of a panel. */
-struct spread {
-    _Alignas(64) int8_t codes[QUANT_CHUNK][8 * 64];
-    _Alignas(64) float scale[QUANT_CHUNK][2][16];
-    _Alignas(64) float min[QUANT_CHUNK][16];
-    _Alignas(64) int32_t sums[4][16][16]; /* tiles as they are stored */
+/* A chunk of a panel, and tiles as they are stored. */
+struct scratch {
+    struct spread w;
+    _Alignas(64) int32_t sums[4][16][16];
 };
-_Static_assert(sizeof(struct spread) <= QUANT_SCRATCH, "scratch holds a chunk");
+_Static_assert(sizeof(struct scratch) <= QUANT_SCRATCH, "scratch holds a chunk");
 
 /* Tiles 0 and 1: sums. 2 and 4: activations of a block, 3 and 5: weights. 6 and 7: of half of one.
  */
@@ -29,25 +28,6 @@ static void configure_tiles(void)
                 .row_bytes = {64, 64, 32, 64, 32, 64, 16, 64},
                 .rows = {16, 16, 16, 8, 16, 8, 16, 4}};
     _tile_loadconfig(&config);
-}
-
-INLINE void spread_chunk(enum tensor_type type, const uint8_t *codes, const uint8_t *scales,
-                         size_t first, size_t n, struct spread *out)
-{
-    const struct panel_format *f = &panel_formats[type];
-    int offset = f->offset_shift && f->codes != CODES_8_BITS ? 1 << f->offset_shift : 0;
-    for (size_t b = 0; b < n; b++) {
-        __m512i w[8];
-        load_codes(f->codes, codes + (first + b) * f->code_bytes, w);
-        UNROLL
-        for (int g = 0; g < 8; g++)
-            _mm512_store_si512(out->codes[b] + 64 * g,
-                               _mm512_sub_epi8(w[g], _mm512_set1_epi8((char)offset)));
-        struct vector_scales s = load_scales(type, scales, first + b);
-        _mm512_store_ps(out->scale[b][0], s.scale[0]);
-        _mm512_store_ps(out->scale[b][1], s.scale[1]);
-        _mm512_store_ps(out->min[b], s.min);
-    }
 }
 
 /* y += sums * weight_scale * scale[r], for the 16 rows of a tile. */
@@ -70,7 +50,7 @@ INLINE void add_min(const float *min, const float *scaled_sum, __m512 y[16])
 }
 
 /* The sums of a block into out: `second` picks the other set of tiles. */
-INLINE void tile_product(const int8_t *x, const int8_t *w, int32_t out[16][16], const bool second)
+INLINE void tile_product(const int8_t *x, const uint8_t *w, int32_t out[16][16], const bool second)
 {
     if (second) {
         _tile_zero(1);
@@ -88,7 +68,8 @@ INLINE void tile_product(const int8_t *x, const int8_t *w, int32_t out[16][16], 
 }
 
 /* Sums of 16 elements each. */
-INLINE void tile_halves(const int8_t *x, const int8_t *w, int32_t low[16][16], int32_t high[16][16])
+INLINE void tile_halves(const int8_t *x, const uint8_t *w, int32_t low[16][16],
+                        int32_t high[16][16])
 {
     _tile_zero(0);
     _tile_loadd(6, x, 32);
@@ -103,40 +84,40 @@ INLINE void tile_halves(const int8_t *x, const int8_t *w, int32_t low[16][16], i
 }
 
 INLINE void finish_block(const struct panel_format *f, const struct activations *a, size_t at,
-                         const struct spread *s, size_t b, const int32_t sums[16][16], __m512 y[16])
+                         const struct spread *w, size_t b, const int32_t sums[16][16], __m512 y[16])
 {
-    add_tile(sums, s->scale[b][0], a->scale + at, y);
+    add_tile(sums, w->scale[b][0], a->scale + at, y);
     if (f->has_min)
-        add_min(s->min[b], a->scaled_sum + at, y);
+        add_min(w->min[b], a->scaled_sum + at, y);
 }
 
 /* n blocks, from block number `at` of the activations, which is of the tile's first row. */
 INLINE void multiply_blocks(const struct panel_format *f, const struct activations *a, size_t at,
-                            size_t n, struct spread *s, __m512 y[16])
+                            size_t n, struct scratch *s, __m512 y[16])
 {
     size_t step = a->tile_rows, b = 0;
     for (; f->halves && b < n; b++, at += step) {
-        tile_halves(a->codes + at * QUANT_BLOCK, s->codes[b], s->sums[b % 2 * 2],
+        tile_halves(a->codes + at * QUANT_BLOCK, s->w.codes[b], s->sums[b % 2 * 2],
                     s->sums[b % 2 * 2 + 1]);
-        add_tile(s->sums[b % 2 * 2], s->scale[b][0], a->scale + at, y);
-        add_tile(s->sums[b % 2 * 2 + 1], s->scale[b][1], a->scale + at, y);
+        add_tile(s->sums[b % 2 * 2], s->w.scale[b][0], a->scale + at, y);
+        add_tile(s->sums[b % 2 * 2 + 1], s->w.scale[b][1], a->scale + at, y);
     }
     for (; b + 2 <= n; b += 2, at += 2 * step) {
         int32_t(*sums)[16][16] = s->sums + b % 4;
-        tile_product(a->codes + at * QUANT_BLOCK, s->codes[b], sums[0], false);
-        tile_product(a->codes + (at + step) * QUANT_BLOCK, s->codes[b + 1], sums[1], true);
-        finish_block(f, a, at, s, b, sums[0], y);
-        finish_block(f, a, at + step, s, b + 1, sums[1], y);
+        tile_product(a->codes + at * QUANT_BLOCK, s->w.codes[b], sums[0], false);
+        tile_product(a->codes + (at + step) * QUANT_BLOCK, s->w.codes[b + 1], sums[1], true);
+        finish_block(f, a, at, &s->w, b, sums[0], y);
+        finish_block(f, a, at + step, &s->w, b + 1, sums[1], y);
     }
     if (b < n) {
-        tile_product(a->codes + at * QUANT_BLOCK, s->codes[b], s->sums[0], false);
-        finish_block(f, a, at, s, b, s->sums[0], y);
+        tile_product(a->codes + at * QUANT_BLOCK, s->w.codes[b], s->sums[0], false);
+        finish_block(f, a, at, &s->w, b, s->sums[0], y);
     }
 }
 
 /* One tile of rows; those from `rows` on do not exist and are computed in vain. */
 INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *job, size_t row,
-                          size_t rows, size_t first, size_t n, struct spread *s, float *to,
+                          size_t rows, size_t first, size_t n, struct scratch *s, float *to,
                           __mmask16 mask)
 {
     __m512 y[16];
@@ -153,41 +134,34 @@ INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)
 {
     const struct panel_format *f = &panel_formats[type];
+    struct scratch *s = job->scratch;
     size_t blocks = job->a->n_blocks, bytes = panel_bytes(f, blocks);
     for (size_t first = 0, n; first < blocks; first += n) {
         n = blocks - first < QUANT_CHUNK ? blocks - first : QUANT_CHUNK;
         for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++) {
             const uint8_t *panel = job->data + p * bytes;
-            spread_chunk(type, panel, panel + panel_scales_at(f, blocks), first, n, job->scratch);
+            __mmask16 mask = first_lanes(panel_outputs(job, p));
+            spread_chunk(type, true, panel, panel + panel_scales_at(f, blocks), first, n, &s->w);
             for (size_t r = 0; r < n_rows; r += TILE_ROWS)
                 multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n,
-                              job->scratch, job->y + p * PANEL_OUTPUTS, panel_mask(job, p));
+                              s, job->y + p * PANEL_OUTPUTS, mask);
         }
     }
 }
 
+#define TILES_OF(type)                                                                             \
+    static void multiply_##type(const struct quant_job *job, size_t n_rows)                        \
+    {                                                                                              \
+        multiply_panels_of(TYPE_##type, job, n_rows);                                              \
+    }
+FOR_QUANT_TYPES(TILES_OF)
+
 static void multiply_tiles(const struct quant_job *job, size_t n_rows)
 {
-    switch (job->type) {
-    case TYPE_Q4_0:
-        return multiply_panels_of(TYPE_Q4_0, job, n_rows);
-    case TYPE_Q4_1:
-        return multiply_panels_of(TYPE_Q4_1, job, n_rows);
-    case TYPE_Q5_0:
-        return multiply_panels_of(TYPE_Q5_0, job, n_rows);
-    case TYPE_Q5_1:
-        return multiply_panels_of(TYPE_Q5_1, job, n_rows);
-    case TYPE_Q8_0:
-        return multiply_panels_of(TYPE_Q8_0, job, n_rows);
-    case TYPE_Q4_K:
-        return multiply_panels_of(TYPE_Q4_K, job, n_rows);
-    case TYPE_Q5_K:
-        return multiply_panels_of(TYPE_Q5_K, job, n_rows);
-    case TYPE_Q6_K:
-        return multiply_panels_of(TYPE_Q6_K, job, n_rows);
-    default:
-        return;
-    }
+#define TILES_ENTRY(type) [TYPE_##type] = multiply_##type,
+    static void (*const by_type[TYPE_COUNT])(const struct quant_job *,
+                                             size_t) = {FOR_QUANT_TYPES(TILES_ENTRY)};
+    by_type[job->type](job, n_rows);
 }
 
 static void multiply_panels(const struct quant_job *job)
@@ -204,4 +178,4 @@ static void multiply_panels(const struct quant_job *job)
 }
 
 const struct quant_kernels quant_amx = {
-    .quantize = quantize_rows, .rows = multiply_rows, .panels = multiply_panels};
+    .name = "amx", .quantize = quantize_rows, .rows = multiply_rows, .panels = multiply_panels};

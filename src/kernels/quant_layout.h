@@ -39,6 +39,9 @@ static const struct panel_format panel_formats[TYPE_COUNT] = {
     [TYPE_Q6_K] = {CODES_6_BITS, 384, 8, 288, 5, false, true},
 };
 
+/* The types above, for code that is written once and specialised for each: X(Q4_0) and so on. */
+#define FOR_QUANT_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K)
+
 /* Where the scales of a panel begin, and its size. */
 static inline size_t panel_scales_at(const struct panel_format *f, size_t n_blocks)
 {

@@ -1,5 +1,7 @@
-/* The body of the plain kernels: C that each instruction set compiles with its own flags. The
- * file that includes it defines QUANT_TABLE and may define QUANT_PANELS. */
+/* The plain kernels: C that each instruction set compiles with its own flags. */
+#ifndef TANDEM_KERNELS_QUANT_PLAIN_H
+#define TANDEM_KERNELS_QUANT_PLAIN_H
+
 #include "kernels/quant_block.h"
 
 #include <math.h>
@@ -44,7 +46,8 @@ QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t a
     a->scale[at] = scale;
     a->scaled_sum[at] = scale * (float)(sums[0] + sums[1]);
     a->minus_sum[at] = -(sums[0] + sums[1]);
-    a->minus_half[at] = -sums[0];
+    a->minus_half[2 * at] = -sums[0];
+    a->minus_half[2 * at + 1] = -sums[1];
 }
 
 static void quantize_rows(struct activations *a, size_t begin, size_t end)
@@ -116,26 +119,19 @@ QUANT_INLINE void multiply_rows_of(enum tensor_type type, const struct quant_job
     }
 }
 
+#define ROWS_OF(type)                                                                              \
+    static void multiply_rows_##type(const struct quant_job *job)                                  \
+    {                                                                                              \
+        multiply_rows_of(TYPE_##type, job);                                                        \
+    }
+FOR_QUANT_TYPES(ROWS_OF)
+
 static void multiply_rows(const struct quant_job *job)
 {
-    switch (job->type) {
-    case TYPE_Q4_0:
-        return multiply_rows_of(TYPE_Q4_0, job);
-    case TYPE_Q4_1:
-        return multiply_rows_of(TYPE_Q4_1, job);
-    case TYPE_Q5_0:
-        return multiply_rows_of(TYPE_Q5_0, job);
-    case TYPE_Q5_1:
-        return multiply_rows_of(TYPE_Q5_1, job);
-    case TYPE_Q8_0:
-        return multiply_rows_of(TYPE_Q8_0, job);
-    case TYPE_Q4_K:
-        return multiply_rows_of(TYPE_Q4_K, job);
-    case TYPE_Q5_K:
-        return multiply_rows_of(TYPE_Q5_K, job);
-    case TYPE_Q6_K:
-        return multiply_rows_of(TYPE_Q6_K, job);
-    default:
-        return;
-    }
+#define ROWS_ENTRY(type) [TYPE_##type] = multiply_rows_##type,
+    static void (*const by_type[TYPE_COUNT])(const struct quant_job *) = {
+        FOR_QUANT_TYPES(ROWS_ENTRY)};
+    by_type[job->type](job);
 }
+
+#endif

@@ -1,116 +1,135 @@
-/* AVX-512: blocks of a panel as vectors of 16 outputs. For quant_vnni.c and quant_amx.c. */
+/* Blocks of a panel in vectors of LANES outputs. The file that includes it has the vectors of its
+ * instruction set: quant_avx512.h, quant_avx2.h or its own. A panel is PARTS vectors wide. */
 #ifndef TANDEM_KERNELS_QUANT_VECTORS_H
 #define TANDEM_KERNELS_QUANT_VECTORS_H
 
 #include "kernels/quant_layout.h"
-#include "kernels/vector_macros.h"
 
-#include <immintrin.h>
-#include <string.h>
+enum { PARTS = PANEL_OUTPUTS / LANES };
 
-INLINE __m512i nibbles_low(__m512i v)
+/* One part of a block. */
+struct vector_block {
+    v_codes codes[8]; /* elements 4g..4g+3 */
+    v_float scale[2]; /* the second in formats with halves */
+    v_float min;      /* subtracted in K-quants: it is negative then */
+};
+
+/* Codes as they are stored: unsigned, but signed where they have 8 bits. p: of the part. */
+INLINE void load_codes(enum quant_codes kind, const uint8_t *p, size_t part, v_codes w[8])
 {
-    return _mm512_and_si512(v, _mm512_set1_epi8(15));
-}
-
-INLINE __m512i nibbles_high(__m512i v)
-{
-    return nibbles_low(_mm512_srli_epi16(v, 4));
-}
-
-/* Bits 4 and 5 of vectors 4 * half + 0..3 to their places. */
-INLINE void add_pairs_of_bits(__m512i bits, __m512i w[4])
-{
-    const __m512i mask = _mm512_set1_epi8(0x30);
-    w[0] = _mm512_or_si512(w[0], _mm512_and_si512(_mm512_slli_epi16(bits, 4), mask));
-    w[1] = _mm512_or_si512(w[1], _mm512_and_si512(_mm512_slli_epi16(bits, 2), mask));
-    w[2] = _mm512_or_si512(w[2], _mm512_and_si512(bits, mask));
-    w[3] = _mm512_or_si512(w[3], _mm512_and_si512(_mm512_srli_epi16(bits, 2), mask));
-}
-
-/* Codes of a block, as they are stored: unsigned, but signed where they have 8 bits. */
-INLINE void load_codes(enum quant_codes kind, const uint8_t *p, __m512i w[8])
-{
+    p += part * LANES * 4;
     if (kind == CODES_8_BITS) {
         UNROLL
         for (int g = 0; g < 8; g++)
-            w[g] = _mm512_loadu_si512(p + 64 * g);
+            w[g] = codes_load(p + 64 * g);
         return;
     }
     UNROLL
     for (int g = 0; g < 4; g++) {
-        __m512i v = _mm512_loadu_si512(p + 64 * g);
-        w[g] = nibbles_low(v);
-        w[g + 4] = nibbles_high(v);
+        v_codes v = codes_load(p + 64 * g);
+        w[g] = low_nibbles(v);
+        w[g + 4] = high_nibbles(v);
     }
     if (kind == CODES_5_BITS) {
+        const uint8_t *bits = p - part * LANES * 4 + 256 + part * LANES / 2;
         UNROLL
-        for (int g = 0; g < 8; g++) {
-            uint64_t bits;
-            memcpy(&bits, p + 256 + 8 * g, sizeof bits);
-            w[g] = _mm512_mask_add_epi8(w[g], bits, w[g], _mm512_set1_epi8(16));
-        }
+        for (int g = 0; g < 8; g++)
+            w[g] = codes_or(w[g], fifth_bits(bits + 8 * g));
     }
     if (kind == CODES_6_BITS) {
-        add_pairs_of_bits(_mm512_loadu_si512(p + 256), w);
-        add_pairs_of_bits(_mm512_loadu_si512(p + 320), w + 4);
+        v_codes first = codes_load(p + 256), second = codes_load(p + 320);
+        UNROLL
+        for (int g = 0; g < 4; g++) {
+            w[g] = codes_or(w[g], pair_of_bits(first, g));
+            w[g + 4] = codes_or(w[g + 4], pair_of_bits(second, g));
+        }
     }
 }
 
-struct vector_scales {
-    __m512 scale[2];
-    __m512 min; /* subtracted in K-quants: it is negative then */
-};
-
-INLINE __m512 load_halves(const uint8_t *p)
+/* The same as products want them: all signed, or all unsigned and 2^offset_shift too large. */
+INLINE void load_codes_as(const struct panel_format *f, const bool is_signed, const uint8_t *p,
+                          size_t part, v_codes w[8])
 {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
-}
-
-INLINE __m512 times_unsigned(__m512 v, const uint8_t *p)
-{
-    __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
-    return _mm512_mul_ps(v, _mm512_cvtepi32_ps(wide));
-}
-
-INLINE __m512 times_signed(__m512 v, const uint8_t *p)
-{
-    __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p));
-    return _mm512_mul_ps(v, _mm512_cvtepi32_ps(wide));
+    load_codes(f->codes, p, part, w);
+    if (!f->offset_shift || is_signed == (f->codes == CODES_8_BITS))
+        return;
+    UNROLL
+    for (int g = 0; g < 8; g++)
+        w[g] = codes_add(w[g], is_signed ? -(1 << f->offset_shift) : 1 << f->offset_shift);
 }
 
 /* Scales of block b of a panel whose scales begin at p. */
-INLINE struct vector_scales load_scales(enum tensor_type type, const uint8_t *p, size_t b)
+INLINE void load_scales(enum tensor_type type, const uint8_t *p, size_t b, size_t part,
+                        struct vector_block *out)
 {
     const struct panel_format *f = &panel_formats[type];
-    struct vector_scales s;
     p += b / f->group_blocks * f->scale_bytes;
-    __m512 d = load_halves(p);
-    s.scale[0] = s.scale[1] = s.min = d;
+    const uint8_t *bytes = p + b % 8 * 32 + part * LANES;
+    v_float d = v_of_halves(p + 2 * part * LANES);
+    out->scale[0] = out->scale[1] = out->min = d;
     if (f->halves) {
-        s.scale[0] = times_signed(d, p + 32 + b % 8 * 32);
-        s.scale[1] = times_signed(d, p + 48 + b % 8 * 32);
+        out->scale[0] = v_mul(d, v_of_signed(bytes + 32));
+        out->scale[1] = v_mul(d, v_of_signed(bytes + 48));
     } else if (f->group_blocks == 8) {
-        __m512 negative = _mm512_sub_ps(_mm512_setzero_ps(), load_halves(p + 32));
-        s.scale[0] = times_unsigned(d, p + 64 + b % 8 * 32);
-        s.min = times_unsigned(negative, p + 80 + b % 8 * 32);
+        v_float negative = v_sub(v_set(0), v_of_halves(p + 32 + 2 * part * LANES));
+        out->scale[0] = v_mul(d, v_of_unsigned(bytes + 64));
+        out->min = v_mul(negative, v_of_unsigned(bytes + 80));
     } else if (f->has_min) {
-        s.min = load_halves(p + 32);
+        out->min = v_of_halves(p + 32 + 2 * part * LANES);
     }
-    return s;
 }
 
-/* The share's first panel; a share that is empty begins where the matrix ends, not on a panel. */
+/* --- A chunk of a panel, decoded once for many rows --- */
+
+struct spread {
+    _Alignas(64) uint8_t codes[QUANT_CHUNK][8 * 64];
+    _Alignas(64) float scale[QUANT_CHUNK][2][PANEL_OUTPUTS];
+    _Alignas(64) float min[QUANT_CHUNK][PANEL_OUTPUTS];
+};
+
+/* Blocks [first, first + n). */
+INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint8_t *codes,
+                         const uint8_t *scales, size_t first, size_t n, struct spread *out)
+{
+    const struct panel_format *f = &panel_formats[type];
+    for (size_t b = 0; b < n; b++) {
+        for (size_t part = 0; part < PARTS; part++) {
+            struct vector_block w;
+            load_codes_as(f, is_signed, codes + (first + b) * f->code_bytes, part, w.codes);
+            load_scales(type, scales, first + b, part, &w);
+            UNROLL
+            for (int g = 0; g < 8; g++)
+                codes_store(out->codes[b] + 64 * g + part * LANES * 4, w.codes[g]);
+            v_store(out->scale[b][0] + part * LANES, w.scale[0]);
+            v_store(out->scale[b][1] + part * LANES, w.scale[1]);
+            v_store(out->min[b] + part * LANES, w.min);
+        }
+    }
+}
+
+INLINE void load_spread(const struct spread *s, size_t b, size_t part, struct vector_block *out)
+{
+    UNROLL
+    for (int g = 0; g < 8; g++)
+        out->codes[g] = codes_load(s->codes[b] + 64 * g + part * LANES * 4);
+    out->scale[0] = v_load(s->scale[b][0] + part * LANES);
+    out->scale[1] = v_load(s->scale[b][1] + part * LANES);
+    out->min = v_load(s->min[b] + part * LANES);
+}
+
+/* --- A share's panels --- */
+
+/* The first; a share that is empty begins where the matrix ends, not on a panel. */
 INLINE size_t first_panel(const struct quant_job *job)
 {
     return (job->begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS;
 }
 
-/* The outputs of a panel that exist. */
-INLINE __mmask16 panel_mask(const struct quant_job *job, size_t panel)
+/* How many of a panel's outputs there are. */
+INLINE size_t panel_outputs(const struct quant_job *job, size_t panel)
 {
     size_t left = job->end - panel * PANEL_OUTPUTS;
-    return left < PANEL_OUTPUTS ? (__mmask16)((1u << left) - 1) : (__mmask16)0xFFFF;
+    return left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* The little of cmocka that kernels_test.c uses, for running it where cmocka is not installed:
+/* The little of cmocka that kernels_test.c and quant_test.c use, for running it where cmocka is not installed:
  * under an emulator of another processor (neon_test.sh). The first failure ends the program. */
 #ifndef TANDEM_TESTS_STANDIN_CMOCKA_H
 #define TANDEM_TESTS_STANDIN_CMOCKA_H
@@ -28,6 +28,8 @@ struct CMUnitTest {
         if (!(c))                                                                                  \
             fail_msg("not true: %s", #c);                                                          \
     } while (0)
+#define print_message printf
+#define assert_null(p) assert_true((p) == NULL)
 #define assert_non_null(p) assert_true((p) != NULL)
 #define assert_int_equal(a, b) assert_true((unsigned long long)(a) == (unsigned long long)(b))
 #define assert_string_equal(a, b) assert_true(strcmp(a, b) == 0)
