@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "cli/args.h"
 #include "cli/commands.h"
@@ -9,6 +10,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,7 +20,11 @@ struct serve_command {
     struct serve_options options;
     struct served_model models[MAX_MODELS];
     char *names[MAX_MODELS]; /* owned */
-    size_t drain_seconds, memory_mib;
+    size_t drain_seconds, answer_seconds, receive_seconds, memory_mib, body_mib;
+    const char *key_file, *certificate_file, *private_key_file;
+    struct string_list hosts, keys;
+    char *texts[4]; /* owned: what keys and TLS were read into */
+    bool quiet;
 };
 
 /* "models/qwen/" -> "qwen", "a/b.gguf" -> "b"; mem_free. */
@@ -51,6 +57,75 @@ static int name_models(const struct usage *usage, struct serve_command *c, const
     return ARGS_OK;
 }
 
+/* The file as the command's text number `index`; `text` may be NULL. */
+static enum status read_text(struct serve_command *c, size_t index, const char *path,
+                             const char **text, struct error *err)
+{
+    size_t size;
+    if (!path)
+        return STATUS_OK;
+    enum status status = file_read(path, (size_t)1 << 20, &c->texts[index], &size, err);
+    if (!status && text)
+        *text = c->texts[index];
+    return status;
+}
+
+/* Keys of a text, with blanks or lines between them; lines that begin with # are remarks. */
+static bool add_keys(struct serve_command *c, char *text)
+{
+    char *line_state = NULL;
+    for (char *line = strtok_r(text, "\n", &line_state); line;
+         line = strtok_r(NULL, "\n", &line_state)) {
+        char *state = NULL;
+        if (*line == '#')
+            continue;
+        for (char *key = strtok_r(line, " \t\r", &state); key;
+             key = strtok_r(NULL, " \t\r", &state)) {
+            if (!mem_grow(&c->keys.items, &c->keys.capacity, c->keys.count, sizeof *c->keys.items))
+                return false;
+            c->keys.items[c->keys.count++] = key;
+        }
+    }
+    return true;
+}
+
+static enum status read_secrets(struct serve_command *c, struct error *err)
+{
+    struct serve_options *o = &c->options;
+    const char *keys = getenv("TANDEM_API_KEYS");
+    enum status status = read_text(c, 0, c->certificate_file, &o->certificate, err);
+    if (!status)
+        status = read_text(c, 1, c->private_key_file, &o->private_key, err);
+    if (!status)
+        status = read_text(c, 2, c->key_file, NULL, err);
+    if (status)
+        return status;
+    c->texts[3] = keys ? mem_copy_string(keys) : NULL;
+    for (size_t i = 2; i < 4; i++)
+        if (c->texts[i] && !add_keys(c, c->texts[i]))
+            return error_memory(err, "the keys");
+    if (c->key_file && c->keys.count == 0)
+        return error_set(err, STATUS_INVALID, "%s holds no key", c->key_file);
+    o->keys = c->keys.items;
+    o->n_keys = c->keys.count;
+    return STATUS_OK;
+}
+
+/* Options in the units of the command line to those of the server. */
+static void take_options(struct serve_command *c)
+{
+    struct serve_options *o = &c->options;
+    o->memory = c->memory_mib << 20;
+    o->max_body = c->body_mib << 20;
+    o->hosts = c->hosts.items;
+    o->n_hosts = c->hosts.count;
+    o->answer_seconds = (double)c->answer_seconds;
+    o->receive_seconds = (double)c->receive_seconds;
+    o->log_to_stderr = !c->quiet;
+    if (!*o->log_path)
+        o->log_path = NULL;
+}
+
 static void signals_to_wait_for(sigset_t *set)
 {
     sigemptyset(set);
@@ -80,8 +155,11 @@ static int serve(struct serve_command *c)
     sigset_t signals;
     signals_to_wait_for(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* in every thread: this one waits for them */
-    if (server_start(&c->options, &server, &err))
+    if (read_secrets(c, &err) || server_start(&c->options, &server, &err))
         return report_error(&err);
+    if (c->keys.count == 0 && !server_is_local(server))
+        log_warning("anyone who reaches %s may use it: --api-key-file asks for keys",
+                    server_url(server));
     printf("tandem serves %s\n", server_url(server));
     fflush(stdout);
     wait_for_end(server, &signals, c->drain_seconds);
@@ -89,9 +167,23 @@ static int serve(struct serve_command *c)
     return finish_output();
 }
 
+static void free_command(struct serve_command *c)
+{
+    for (size_t i = 0; i < MAX_MODELS; i++)
+        mem_free(c->names[i]);
+    for (size_t i = 0; i < sizeof c->texts / sizeof *c->texts; i++)
+        mem_free(c->texts[i]);
+    mem_free(c->keys.items);
+    mem_free(c->hosts.items);
+}
+
 int command_serve(int argc, char **argv)
 {
-    struct serve_command c = {.options = serve_defaults, .drain_seconds = 30};
+    struct serve_command c = {.options = serve_defaults,
+                              .drain_seconds = 30,
+                              .receive_seconds = (size_t)serve_defaults.receive_seconds,
+                              .body_mib = serve_defaults.max_body >> 20,
+                              .answer_seconds = (size_t)serve_defaults.answer_seconds};
     struct serve_options *o = &c.options;
     const struct option options[] = {
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "listen there (127.0.0.1)"},
@@ -100,13 +192,26 @@ int command_serve(int argc, char **argv)
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         {"parallel", 0, OPTION_SIZE, &o->engine.max_sequences, "N", "answers at once (16)"},
         {"memory", 0, OPTION_SIZE, &c.memory_mib, "MIB", "for all models (3/4 of what is free)"},
+        {"queue", 0, OPTION_SIZE, &o->max_queue, "N", "answers that may wait, per model (256)"},
+        {"timeout", 0, OPTION_SIZE, &c.answer_seconds, "S", "for one request's answer (600)"},
+        {"receive-timeout", 0, OPTION_SIZE, &c.receive_seconds, "S", "to send a request (30)"},
+        {"api-key-file", 0, OPTION_STRING, &c.key_file, "FILE", "ask for one of the keys in FILE"},
+        {"tls-cert", 0, OPTION_STRING, &c.certificate_file, "FILE", "serve https: PEM certificate"},
+        {"tls-key", 0, OPTION_STRING, &c.private_key_file, "FILE", "its private key, PEM"},
+        {"cors", 0, OPTION_STRING, &o->cors_origin, "ORIGIN", "pages that may ask (none); * all"},
+        {"allow-host", 0, OPTION_LIST, &c.hosts, "NAME", "answer to it besides localhost"},
+        {"max-body", 0, OPTION_SIZE, &c.body_mib, "MIB", "of a request (8)"},
+        {"log", 0, OPTION_STRING, &o->log_path, "FILE", "requests as JSON lines (server.log)"},
+        {"log-prompts", 0, OPTION_FLAG, &o->log_prompts, NULL, "log requests' texts, too"},
+        {"quiet", 'q', OPTION_FLAG, &c.quiet, NULL, "no log on stderr"},
         {"drain", 0, OPTION_SIZE, &c.drain_seconds, "S", "for answers at shutdown (30)"},
         {0}};
     const struct usage usage = {
         "serve",
         "[MODEL...]",
         "Serves models over HTTP with OpenAI's API: docs/serving.md. The first is loaded at once,\n"
-        "others when they are asked for. SIGTERM or Ctrl-C ends it once running answers are done.",
+        "others when they are asked for. SIGTERM or Ctrl-C ends it once running answers are done.\n"
+        "API keys may also stand in the environment variable TANDEM_API_KEYS.",
         options,
         0,
         MAX_MODELS,
@@ -117,13 +222,14 @@ int command_serve(int argc, char **argv)
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
     if (status == ARGS_OK) {
-        status = name_models(&usage, &c, &args);
-        o->memory = c.memory_mib << 20;
+        status = !c.certificate_file == !c.private_key_file
+                     ? name_models(&usage, &c, &args)
+                     : args_wrong(&usage, "--tls-cert and --tls-key belong together");
+        take_options(&c);
         if (status == ARGS_OK)
             status = serve(&c);
         args_free(&args);
     }
-    for (size_t i = 0; i < MAX_MODELS; i++)
-        mem_free(c.names[i]);
+    free_command(&c);
     return status;
 }

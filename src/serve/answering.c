@@ -42,6 +42,7 @@ static void free_choices(struct answering *a)
         while (!a->choices[i].ended && generation_next(a->generations[i], &event) == EVENT_TOKEN)
             ;
         a->choices[i].stats = generation_stats(a->generations[i]);
+        model_metrics_answer(a->lease.metrics, &a->choices[i].stats);
         generation_free(a->generations[i]);
     }
     record(a);
@@ -163,6 +164,14 @@ static void keep_token(struct answering *a, struct choice *choice, const struct 
         a->out_of_memory = true;
 }
 
+static void time_token(const struct answering *a, struct choice *choice)
+{
+    double now = clock_seconds();
+    if (choice->last_token > 0)
+        model_metrics_token(a->lease.metrics, now - choice->last_token);
+    choice->last_token = now;
+}
+
 bool answering_next(struct answering *a, struct piece *piece)
 {
     if (a->n_ended == a->n_choices)
@@ -178,6 +187,8 @@ bool answering_next(struct answering *a, struct piece *piece)
                             .is_end = is_end,
                             .text = event.text,
                             .length = event.text_length};
+    if (!is_end)
+        time_token(a, choice);
     if (!is_end && a->request.logprobs)
         keep_token(a, choice, &event.choice);
     if (is_end) {

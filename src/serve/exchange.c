@@ -17,6 +17,9 @@ static void add_headers(struct exchange *x, struct MHD_Response *response)
     if (options->cors_origin) {
         MHD_add_response_header(response, "Access-Control-Allow-Origin", options->cors_origin);
         MHD_add_response_header(response, "Vary", "Origin");
+        MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST");
+        MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                "Authorization, Content-Type");
     }
 }
 

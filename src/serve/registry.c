@@ -1,7 +1,6 @@
 #include "serve/registry.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <dirent.h>
@@ -22,12 +21,14 @@ struct resident {
     enum residence state;
     struct engine *engine;
     size_t bytes; /* of the budget */
-    size_t n_leases, n_answers;
+    size_t n_leases, n_answers, n_loads;
     double last_used;
+    struct model_metrics metrics;
 };
 
 struct registry {
     struct serve_options options;
+    struct access_log *log;
     pthread_mutex_t mutex;
     pthread_cond_t loaded;
     struct resident *residents; /* [n_residents] */
@@ -91,6 +92,8 @@ static size_t engine_bytes(const struct engine *engine)
 
 static void unload(struct registry *r, struct resident *m)
 {
+    access_log_write(r->log, json_pack("{s:s, s:s, s:I}", "event", "model_unloaded", "model",
+                                       m->name, "memory_bytes", (json_int_t)m->bytes));
     engine_close(m->engine);
     m->engine = NULL;
     m->state = UNLOADED;
@@ -134,11 +137,33 @@ static bool refuse_room(const struct registry *r, const struct resident *m, stru
     return false;
 }
 
-static bool refuse_load(const struct resident *m, const struct error *err, struct api_error *error)
+static bool refuse_load(struct registry *r, const struct resident *m, const struct error *err,
+                        struct api_error *error)
 {
-    log_warning("%s cannot be loaded: %s", m->name, err->message);
+    static const double MIB = 1 << 20;
+    access_log_write(r->log, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "event",
+                                       "model_load_failed", "model", m->name, "error", err->message,
+                                       "file_bytes", (json_int_t)m->file_bytes, "used_bytes",
+                                       (json_int_t)r->used, "budget_bytes", (json_int_t)r->budget));
+    if (err->status == STATUS_MEMORY)
+        return api_refuse(error, 503, "out_of_memory", "model",
+                          "%s cannot be loaded: %s; its weights take %.0f MiB, other models %.0f, "
+                          "and %.0f MiB are free on this machine: serve fewer or smaller models, a "
+                          "shorter --context or fewer answers at once (--parallel)",
+                          m->name, err->message, (double)m->file_bytes / MIB, (double)r->used / MIB,
+                          (double)mem_available() / MIB);
     return api_refuse(error, 503, "model_load_failed", "model", "%s cannot be loaded: %s", m->name,
                       err->message);
+}
+
+static void log_loaded(const struct registry *r, const struct resident *m)
+{
+    struct engine_info info = engine_info(m->engine);
+    access_log_write(r->log,
+                     json_pack("{s:s, s:s, s:s, s:I, s:I, s:f}", "event", "model_loaded", "model",
+                               m->name, "path", m->path, "memory_bytes", (json_int_t)m->bytes,
+                               "context_length", (json_int_t)info.context_length, "load_seconds",
+                               info.load_seconds));
 }
 
 /* Called, and returns, under the mutex, which it lets go while the model is read. */
@@ -164,7 +189,9 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
     m->last_used = clock_seconds();
     pthread_cond_broadcast(&r->loaded);
     if (status)
-        return refuse_load(m, &err, error);
+        return refuse_load(r, m, &err, error);
+    m->n_loads++;
+    log_loaded(r, m);
     m->n_leases++; /* not this one */
     make_room(r, 0);
     m->n_leases--;
@@ -213,7 +240,7 @@ bool registry_acquire(struct registry *r, const char *model, size_t n_answers, s
     if (ok) {
         m->n_leases++;
         m->n_answers += n_answers;
-        *lease = (struct lease){m->engine, m->name, n_answers, m};
+        *lease = (struct lease){m->engine, m->name, n_answers, &m->metrics, m};
     }
     pthread_mutex_unlock(&r->mutex);
     return ok;
@@ -261,6 +288,26 @@ json_t *registry_list(struct registry *r)
     return json_pack("{s:s, s:o}", "object", "list", "data", data);
 }
 
+size_t registry_view(struct registry *r, struct model_view *views, size_t most)
+{
+    size_t n = r->n_residents < most ? r->n_residents : most;
+    pthread_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < n; i++) {
+        struct resident *m = &r->residents[i];
+        views[i] = (struct model_view){.name = m->name,
+                                       .is_loaded = m->state == LOADED,
+                                       .bytes = m->bytes,
+                                       .n_loads = m->n_loads};
+        if (m->state == LOADED)
+            views[i].load = engine_load(m->engine);
+        pthread_mutex_lock(&m->metrics.mutex);
+        views[i].metrics = m->metrics;
+        pthread_mutex_unlock(&m->metrics.mutex);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return n;
+}
+
 /* --- Creating --- */
 
 static enum status load_first(struct registry *r, struct error *err)
@@ -273,8 +320,8 @@ static enum status load_first(struct registry *r, struct error *err)
     return STATUS_OK;
 }
 
-enum status registry_create(const struct serve_options *options, struct registry **out,
-                            struct error *err)
+enum status registry_create(const struct serve_options *options, struct access_log *log,
+                            struct registry **out, struct error *err)
 {
     *out = NULL;
     struct registry *r = mem_alloc(sizeof *r);
@@ -285,6 +332,7 @@ enum status registry_create(const struct serve_options *options, struct registry
         return error_memory(err, "the list of models");
     }
     *r = (struct registry){.options = *options,
+                           .log = log,
                            .residents = residents,
                            .n_residents = options->n_models,
                            .budget = options->memory ? options->memory : mem_available() / 4 * 3,
@@ -295,6 +343,7 @@ enum status registry_create(const struct serve_options *options, struct registry
         const struct served_model *from = &options->models[i];
         residents[i] = (struct resident){
             .name = from->name, .path = from->path, .file_bytes = weight_file_bytes(from->path)};
+        model_metrics_init(&residents[i].metrics);
     }
     enum status status = load_first(r, err);
     if (status)
@@ -308,8 +357,10 @@ void registry_free(struct registry *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->n_residents; i++)
+    for (size_t i = 0; i < r->n_residents; i++) {
         engine_close(r->residents[i].engine);
+        model_metrics_destroy(&r->residents[i].metrics);
+    }
     pthread_cond_destroy(&r->loaded);
     pthread_mutex_destroy(&r->mutex);
     mem_free(r->residents);

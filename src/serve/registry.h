@@ -7,7 +7,9 @@
 #define TANDEM_SERVE_REGISTRY_H
 
 #include "base/json.h"
+#include "serve/access_log.h"
 #include "serve/api_error.h"
+#include "serve/metrics.h"
 #include "serve/serve.h"
 
 struct registry;
@@ -16,12 +18,14 @@ struct lease {
     struct engine *engine;
     const char *model; /* as clients name it; lives as long as the registry */
     size_t n_answers;
+    struct model_metrics *metrics;
     struct resident *resident;
 };
 
-/* Loads the first model. */
-enum status registry_create(const struct serve_options *options, struct registry **registry,
-                            struct error *err);
+/* Loads the first model. What is loaded and unloaded goes to the log, which must outlive the
+ * registry. */
+enum status registry_create(const struct serve_options *options, struct access_log *log,
+                            struct registry **registry, struct error *err);
 /* Every lease must have been released. */
 void registry_free(struct registry *registry);
 
@@ -30,6 +34,17 @@ void registry_free(struct registry *registry);
 bool registry_acquire(struct registry *registry, const char *model, size_t n_answers,
                       struct lease *lease, struct api_error *error);
 void registry_release(struct registry *registry, struct lease *lease);
+
+/* A model as it is now. */
+struct model_view {
+    const char *name;
+    bool is_loaded;
+    size_t bytes, n_loads;
+    struct engine_load load;
+    struct model_metrics metrics; /* a copy: its mutex is not to be used */
+};
+/* The first `most` models; returns how many there are of them. */
+size_t registry_view(struct registry *registry, struct model_view *views, size_t most);
 
 /* OpenAI's list of models; new reference. */
 json_t *registry_list(struct registry *registry);

@@ -5,6 +5,7 @@
 
 static const struct route routes[] = {
     {"GET", "/health", api_health, .is_open = true},
+    {"GET", "/metrics", api_metrics},
     {"GET", "/v1/models", api_models},
     {"POST", "/v1/chat/completions", api_chat_completions},
     {"POST", "/v1/completions", api_completions},
@@ -12,8 +13,12 @@ static const struct route routes[] = {
     {"POST", "/detokenize", api_detokenize},
 };
 
-const struct route *route_find(const char *method, const char *path, struct api_error *error)
+const struct route *route_find(bool is_preflight, const char *method, const char *path,
+                               struct api_error *error)
 {
+    static const struct route preflight = {"OPTIONS", "*", api_preflight, .is_open = true};
+    if (is_preflight)
+        return &preflight;
     const struct route *same_path = NULL;
     if (!strcmp(method, "HEAD"))
         method = "GET";

@@ -30,9 +30,11 @@ struct serve_options {
     struct engine_options engine; /* for each model */
     size_t max_queue;             /* requests that wait, for each model */
 
-    const char *host;        /* address to listen on */
-    size_t port;             /* 0: any free one */
-    const char *cors_origin; /* NULL: none */
+    const char *host;         /* address to listen on */
+    size_t port;              /* 0: any free one */
+    const char *cors_origin;  /* whose pages may use the server, "*": all; NULL: none */
+    const char *const *hosts; /* [n_hosts] names it goes by besides localhost */
+    size_t n_hosts;
     const char *const *keys; /* [n_keys]; none: open to all */
     size_t n_keys;
     const char *certificate, *private_key; /* PEM texts; NULL: no TLS */
@@ -55,6 +57,8 @@ enum status server_start(const struct serve_options *options, struct server **se
                          struct error *err);
 /* "http://127.0.0.1:7860" */
 const char *server_url(const struct server *server);
+/* Whether it listens on a loopback address. */
+bool server_is_local(const struct server *server);
 /* Takes no new connections or requests (503); what runs goes on. */
 void server_drain(struct server *server);
 /* Requests that are being answered. */

@@ -4,6 +4,7 @@
 #include "serve/server_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -22,7 +23,9 @@ const struct serve_options serve_defaults = {.engine = {.max_sequences = 16},
                                              .max_connections = 512,
                                              .receive_seconds = 30,
                                              .idle_seconds = 60,
-                                             .answer_seconds = 600};
+                                             .answer_seconds = 600,
+                                             .log_path = "server.log",
+                                             .log_to_stderr = true};
 
 /* --- Requests --- */
 
@@ -40,10 +43,23 @@ static void name_client(struct exchange *x)
                   x->client, sizeof x->client);
 }
 
+/* Clients are told apart by their key, or else by their address. */
+static uint64_t hash_client(const struct exchange *x)
+{
+    const char *key = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Authorization");
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (const char *p = key ? key : x->client; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    return hash;
+}
+
 static void check_request(struct exchange *x, const char *method, const char *path)
 {
     struct server *s = x->server;
-    x->route = route_find(method, path, &x->refusal);
+    x->route =
+        route_find(s->options.cors_origin && !strcmp(method, "OPTIONS"), method, path, &x->refusal);
+    if (!guard_admit(s->guard, x, s->is_local, x->route && x->route->is_open))
+        x->route = NULL;
     if (x->route && atomic_load(&s->draining) && !x->route->is_open) {
         api_refuse(&x->refusal, 503, "shutting_down", NULL,
                    "the server is shutting down and takes no new requests");
@@ -71,6 +87,7 @@ static struct exchange *begin_exchange(struct server *s, struct MHD_Connection *
     snprintf(x->id, sizeof x->id, "req-%016llx",
              (unsigned long long)(s->id_seed + atomic_fetch_add(&s->n_requests, 1)));
     name_client(x);
+    x->client_key = hash_client(x);
     atomic_fetch_add(&s->active, 1);
     check_request(x, method, path);
     watch_deadline(x->watch, s->options.receive_seconds);
@@ -143,18 +160,81 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return MHD_YES;
 }
 
+/* --- The end of a request --- */
+
+/* The status that the log tells: of the reply, unless it did not get through. */
+static unsigned final_status(const struct exchange *x, enum MHD_RequestTerminationCode how)
+{
+    bool got_through = how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    if (x->refusal.http)
+        return x->refusal.http; /* also of a stream that broke off */
+    return got_through && x->status ? x->status : 499;
+}
+
+static void set_seconds(json_t *line, const char *name, double seconds)
+{
+    json_object_set_new(line, name, json_real(round(seconds * 1e6) / 1e6));
+}
+
+static void add_answer(json_t *line, const struct request_record *r)
+{
+    json_object_set_new(line, "stream", json_boolean(r->is_stream));
+    json_object_set_new(line, "prompt_tokens", json_integer((json_int_t)r->prompt_tokens));
+    json_object_set_new(line, "cached_tokens", json_integer((json_int_t)r->cached_tokens));
+    json_object_set_new(line, "answer_tokens", json_integer((json_int_t)r->answer_tokens));
+    set_seconds(line, "queue_seconds", r->queue_seconds);
+    set_seconds(line, "prefill_seconds", r->prefill_seconds);
+    set_seconds(line, "first_token_seconds", r->first_token_seconds);
+    set_seconds(line, "decode_seconds", r->decode_seconds);
+    json_object_set_new(line, "finish", json_string(r->finish));
+}
+
+/* Why a request failed. Messages of wrong requests may quote the request: they are left out
+ * unless prompts may be logged. */
+static void add_error(json_t *line, const struct exchange *x)
+{
+    const struct api_error *e = &x->refusal;
+    bool may_quote = e->http < 500 && !x->server->options.log_prompts;
+    if (e->code)
+        json_object_set_new(line, "code", json_string(e->code));
+    if (*e->param && !may_quote)
+        json_object_set_new(line, "param", json_string(e->param));
+    if (!may_quote)
+        json_object_set_new(line, "error", json_string(e->message));
+}
+
+static void log_request(const struct exchange *x, unsigned status)
+{
+    json_t *path = json_string(x->path); /* NULL where it is not UTF-8 */
+    json_t *line =
+        json_pack("{s:s, s:s, s:s, s:o, s:i}", "id", x->id, "client", x->client, "method",
+                  x->method, "path", path ? path : json_string("?"), "status", (int)status);
+    set_seconds(line, "seconds", clock_seconds() - x->started);
+    if (*x->record.model)
+        json_object_set_new(line, "model", json_string(x->record.model));
+    if (x->record.has_answer)
+        add_answer(line, &x->record);
+    if (x->refusal.http)
+        add_error(line, x);
+    if (x->server->options.log_prompts && x->body.length > 0)
+        json_object_set_new(line, "body", json_stringn(strbuf_text(&x->body), x->body.length));
+    access_log_write(x->server->log, line);
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **holder,
                          enum MHD_RequestTerminationCode how)
 {
     struct server *s = context;
     struct exchange *x = *holder;
     (void)connection;
-    (void)how;
     if (!x)
         return;
     *holder = NULL;
     if (x->free_state)
         x->free_state(x->state);
+    unsigned status = final_status(x, how);
+    atomic_fetch_add(&s->statuses[status < MAX_STATUS ? status : 0], 1);
+    log_request(x, status);
     watch_deadline(x->watch, s->options.idle_seconds);
     strbuf_free(&x->body);
     strbuf_free(&x->piece);
@@ -280,7 +360,11 @@ enum status server_start(const struct serve_options *options, struct server **ou
         s->id_seed = (uint64_t)(clock_seconds() * 1e9);
     enum status status = open_listener(s, err);
     if (!status)
-        status = registry_create(&s->options, &s->registry, err);
+        status = access_log_open(s->options.log_path, s->options.log_to_stderr, &s->log, err);
+    if (!status)
+        status = registry_create(&s->options, s->log, &s->registry, err);
+    if (!status)
+        status = guard_create(&s->options, &s->guard, err);
     if (!status)
         status = watcher_create(&s->watcher, err);
     if (!status)
@@ -296,6 +380,11 @@ enum status server_start(const struct serve_options *options, struct server **ou
 const char *server_url(const struct server *s)
 {
     return s->url;
+}
+
+bool server_is_local(const struct server *s)
+{
+    return s->is_local;
 }
 
 void server_drain(struct server *s)
@@ -325,6 +414,8 @@ void server_stop(struct server *s)
     if (s->listener >= 0)
         close(s->listener);
     watcher_free(s->watcher);
+    guard_free(s->guard);
     registry_free(s->registry);
+    access_log_close(s->log);
     mem_free(s);
 }

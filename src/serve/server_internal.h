@@ -2,13 +2,17 @@
 #ifndef TANDEM_SERVE_SERVER_INTERNAL_H
 #define TANDEM_SERVE_SERVER_INTERNAL_H
 
+#include "serve/access_log.h"
 #include "serve/exchange.h"
+#include "serve/guard.h"
 #include "serve/registry.h"
 #include "serve/serve.h"
 
 #include <stdatomic.h>
 
 struct MHD_Daemon;
+
+enum { MAX_STATUS = 600 };
 
 struct server {
     struct serve_options options;
@@ -17,7 +21,10 @@ struct server {
     char url[128];
     bool is_local; /* bound to a loopback address */
     struct watcher *watcher;
+    struct guard *guard;
     struct registry *registry;
+    struct access_log *log;
+    atomic_ullong statuses[MAX_STATUS]; /* how many requests ended with each HTTP status */
     atomic_bool draining;
     atomic_size_t active;
     atomic_ullong n_requests;
@@ -30,14 +37,18 @@ struct route {
     void (*handle)(struct exchange *x);
     bool is_open; /* needs no key */
 };
-/* The route; or NULL with `error` filled: 404, or 405 where only the method is wrong. */
-const struct route *route_find(const char *method, const char *path, struct api_error *error);
+/* The route; or NULL with `error` filled: 404, or 405 where only the method is wrong. A preflight
+ * is a browser's question whether a page may ask. */
+const struct route *route_find(bool is_preflight, const char *method, const char *path,
+                               struct api_error *error);
 
 /* The handlers. */
 void api_chat_completions(struct exchange *x);
 void api_completions(struct exchange *x);
 void api_models(struct exchange *x);
 void api_health(struct exchange *x);
+void api_preflight(struct exchange *x);
+void api_metrics(struct exchange *x);
 void api_tokenize(struct exchange *x);
 void api_detokenize(struct exchange *x);
 

@@ -1,0 +1,126 @@
+#include "serve/guard.h"
+#include "base/memory.h"
+#include "base/sha256.h"
+
+#include <microhttpd.h>
+#include <string.h>
+#include <strings.h>
+
+struct digest {
+    char hex[65];
+};
+
+struct guard {
+    const struct serve_options *options;
+    struct digest *keys;
+    size_t n_keys;
+};
+
+enum status guard_create(const struct serve_options *options, struct guard **out, struct error *err)
+{
+    struct guard *g = mem_alloc(sizeof *g);
+    *out = NULL;
+    if (g)
+        g->keys = mem_array(options->n_keys, sizeof *g->keys);
+    if (!g || !g->keys) {
+        mem_free(g);
+        return error_memory(err, "the keys");
+    }
+    g->options = options;
+    g->n_keys = options->n_keys;
+    for (size_t i = 0; i < g->n_keys; i++)
+        sha256_hex(options->keys[i], strlen(options->keys[i]), g->keys[i].hex);
+    *out = g;
+    return STATUS_OK;
+}
+
+void guard_free(struct guard *g)
+{
+    if (!g)
+        return;
+    mem_free(g->keys);
+    mem_free(g);
+}
+
+static const char *header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+/* --- Keys --- */
+
+/* Takes the same time whichever key is right, and however much of a wrong one is. */
+static bool is_known(const struct guard *g, const char *key)
+{
+    struct digest asked;
+    unsigned found = 0;
+    sha256_hex(key, strlen(key), asked.hex);
+    for (size_t i = 0; i < g->n_keys; i++) {
+        unsigned difference = 0;
+        for (size_t j = 0; j < sizeof asked.hex; j++)
+            difference |= (unsigned char)(asked.hex[j] ^ g->keys[i].hex[j]);
+        found |= difference == 0;
+    }
+    return found;
+}
+
+static bool check_key(const struct guard *g, struct exchange *x)
+{
+    const char *value = header(x, "Authorization");
+    bool is_bearer = value && !strncasecmp(value, "Bearer ", 7);
+    if (g->n_keys == 0 || (is_bearer && is_known(g, value + 7)))
+        return true;
+    return api_refuse(&x->refusal, 401, "invalid_api_key", NULL,
+                      is_bearer ? "this API key is not known here"
+                                : "this server needs an API key: Authorization: Bearer KEY");
+}
+
+/* --- Browsers --- */
+
+/* "localhost:7860", "127.0.0.1", "[::1]:80", "a.localhost". */
+static bool is_local_name(const char *host)
+{
+    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    static const char suffix[] = ".localhost";
+    size_t m = sizeof suffix - 1;
+    if (host[0] == '[')
+        return n == 5 && !strncmp(host, "[::1]", 5);
+    if (n == 9 && !strncasecmp(host, "localhost", 9))
+        return true;
+    if (n > m && !strncasecmp(host + n - m, suffix, m))
+        return true;
+    return !strncmp(host, "127.", 4) && strspn(host, "0123456789.") >= n;
+}
+
+static bool check_host(const struct guard *g, struct exchange *x)
+{
+    const char *host = header(x, "Host");
+    if (!host || is_local_name(host))
+        return true;
+    size_t n = strcspn(host, ":");
+    for (size_t i = 0; i < g->options->n_hosts; i++)
+        if (strlen(g->options->hosts[i]) == n && !strncasecmp(host, g->options->hosts[i], n))
+            return true;
+    return api_refuse(&x->refusal, 403, "host_not_allowed", NULL,
+                      "this server answers to localhost only, not to \"%s\"; --allow-host adds a "
+                      "name",
+                      host);
+}
+
+static bool check_origin(const struct guard *g, struct exchange *x)
+{
+    const char *origin = header(x, "Origin"), *host = header(x, "Host");
+    const char *allowed = g->options->cors_origin;
+    if (!origin || (allowed && (!strcmp(allowed, "*") || !strcmp(allowed, origin))))
+        return true;
+    const char *name = strstr(origin, "://");
+    if (name && host && !strcasecmp(name + 3, host))
+        return true;
+    return api_refuse(&x->refusal, 403, "origin_not_allowed", NULL,
+                      "web pages of %s may not use this server; --cors allows an origin", origin);
+}
+
+bool guard_admit(const struct guard *g, struct exchange *x, bool is_local, bool is_open)
+{
+    return (!is_local || check_host(g, x)) && check_origin(g, x) && (is_open || check_key(g, x));
+}

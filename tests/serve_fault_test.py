@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""tandem serve under faults: clients, disks and models that misbehave; load; shutting down."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import threading
+import time
+import unittest
+
+from serve_client import MODELS, PHI, QWEN, Server, main, wait_until
+
+LONG = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": 4000, "stream": True,
+        "ignore_eos": True, "seed": 1, "temperature": 1}
+DATA = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/data"
+
+
+def raw(server, data, timeout=30):
+    """A connection on which `data` was sent."""
+    host, port = server.address.rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)), timeout=timeout)
+    connection.sendall(data)
+    return connection
+
+
+def post(body, path="/v1/chat/completions", extra=""):
+    data = json.dumps(body).encode()
+    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{extra}"
+            f"Content-Length: {len(data)}\r\n\r\n").encode() + data
+
+
+def answer(server, **fields):
+    return server.chat(max_tokens=8, seed=1, ignore_eos=True, temperature=1,
+                       **fields)["choices"][0]["message"]["content"]
+
+
+class Clients(unittest.TestCase):
+    def test_who_vanishes_is_cancelled_and_frees_the_place(self):
+        with Server("--parallel", "1") as server:
+            expected = answer(server)
+            for body in (LONG, {**LONG, "stream": False}, {**LONG, "n": 3}):
+                connection = raw(server, post(body))
+                if body["stream"]:
+                    connection.recv(100)
+                self.assertTrue(wait_until(
+                    lambda: server.metric("tandem_requests_running", model=QWEN) == 1))
+                connection.close()
+                self.assertTrue(wait_until(
+                    lambda: server.metric("tandem_requests_running", model=QWEN) == 0))
+                self.assertEqual(answer(server), expected)
+            self.assertTrue(wait_until(lambda: [x.get("finish") for x in server.lines()
+                                                if x.get("status") == 499] == ["cancelled"] * 3))
+            self.assertLess(max(x["answer_tokens"] for x in server.lines()
+                                if x.get("status") == 499), 3 * 4000)
+
+    def test_slow_senders_are_closed_and_delay_nobody(self):
+        with Server("--receive-timeout", "1") as server:
+            head = raw(server, b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                               b"Content-Length: 100\r\n\r\n{")
+            started = time.monotonic()
+            while time.monotonic() < started + 10:
+                try:
+                    head.sendall(b" ")
+                    head.settimeout(0.2)
+                    if not head.recv(1):
+                        break
+                except socket.timeout:
+                    answer(server)
+                except OSError:
+                    break
+            head.close()
+            self.assertLess(time.monotonic() - started, 8)
+
+    def test_slow_readers_delay_nobody(self):
+        with Server() as server:
+            expected = answer(server)
+            slow = [raw(server, post(LONG)) for _ in range(4)]
+            for _ in range(3):
+                for connection in slow:
+                    connection.recv(1)
+                self.assertEqual(answer(server), expected)
+            for connection in slow:
+                connection.close()
+
+    def test_large_bodies(self):
+        with Server("--max-body", "1") as server:
+            block = b"x" * (1 << 20)
+            for head in (b"Content-Length: 104857600\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+                connection = raw(server, b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n" +
+                                 head)
+                for _ in range(100):
+                    if b"chunked" in head:
+                        connection.sendall(b"100000\r\n" + block + b"\r\n")
+                    else:
+                        connection.sendall(block)
+                if b"chunked" in head:
+                    connection.sendall(b"0\r\n\r\n")
+                reply = connection.recv(4096)
+                self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
+                self.assertIn(b"body_too_large", reply)
+                connection.close()
+            early = raw(server, b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+                                b"Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n")
+            self.assertIn(b" 413 ", early.recv(4096).split(b"\r\n")[0])
+            early.close()
+            status = (pathlib.Path("/proc") / str(server.process.pid) / "status").read_text()
+            resident = int(status.split("VmHWM:")[1].split()[0])
+            if "asan" not in os.environ["TANDEM_PROGRAM"]:
+                self.assertLess(resident, 150000, "kB of memory after 200 MB of bodies")
+            answer(server)
+
+    def test_garbage_instead_of_http(self):
+        with Server() as server:
+            for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"\0" * 5000, b"GET\r\n\r\n",
+                         b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 200000 + b"\r\n\r\n",
+                         b"POST /v1/completions HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                         b"POST /v1/completions HTTP/1.1\r\nContent-Length: 99999999999999999999999"
+                         b"\r\n\r\n", b"GET /%00%ff/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n"
+                         b"\r\n"):
+                connection = raw(server, data, timeout=5)
+                try:
+                    connection.shutdown(socket.SHUT_WR)
+                    reply = connection.recv(1000)
+                except OSError:
+                    reply = b""
+                self.assertNotIn(b" 200 ", reply.split(b"\r\n")[0])
+                connection.close()
+            answer(server)
+
+    def test_the_context_is_a_bound_with_numbers(self):
+        with Server("--context", "64") as server:
+            error = server.chat(400, messages=[{"role": "user", "content": "x" * 500}])["error"]
+            self.assertEqual(error["code"], "context_length_exceeded")
+            self.assertRegex(error["message"], r"the prompt has \d+ tokens; at most 63 fit")
+
+
+class Limits(unittest.TestCase):
+    def test_a_full_queue_says_when_to_come_back(self):
+        with Server("--parallel", "1", "--queue", "1") as server:
+            busy = [raw(server, post(LONG)) for _ in range(2)]
+            for connection in busy:
+                self.assertTrue(wait_until(
+                    lambda: server.metric("tandem_requests_waiting", model=QWEN) == 1))
+            response, text = server.request("POST", "/v1/chat/completions", LONG)
+            self.assertEqual(response.status, 429, text)
+            self.assertGreater(int(response.headers["Retry-After"]), 0)
+            self.assertEqual(json.loads(text)["error"]["code"], "queue_full")
+            for connection in busy:
+                connection.close()
+            self.assertTrue(wait_until(
+                lambda: server.metric("tandem_requests_running", model=QWEN) == 0))
+            answer(server)
+
+    def test_an_answer_has_a_time_limit(self):
+        with Server("--timeout", "1", "--parallel", "1") as server:
+            blockers = [raw(server, post({**LONG, "n": 16})) for _ in range(4)]
+            response, text = server.request("POST", "/v1/chat/completions",
+                                            {**LONG, "n": 16, "stream": False})
+            self.assertEqual(response.status, 504, text[:300])
+            self.assertEqual(json.loads(text)["error"]["code"], "timeout")
+            for connection in blockers:
+                connection.close()
+
+    def test_models_share_a_memory_budget(self):
+        alone = {}
+        with Server() as server:
+            for model in (QWEN, PHI):
+                alone[model] = answer(server, model=model)
+            self.assertEqual(server.metric("tandem_model_loads_total", model=QWEN), 1)
+        with Server("--memory", "100") as server:
+            for model in (QWEN, PHI, QWEN, PHI):
+                self.assertEqual(answer(server, model=model), alone[model])
+            self.assertEqual(server.metric("tandem_model_loads_total", model=QWEN), 2)
+            events = [x["event"] for x in server.lines() if "event" in x]
+            self.assertEqual(events.count("model_loaded"), 4)
+            self.assertEqual(events.count("model_unloaded"), 3)
+        with self.assertRaisesRegex(AssertionError, r"MiB.*--memory"):
+            Server("--memory", "1")
+
+    def test_a_model_that_is_removed(self):
+        copies = MODELS / "copies"
+        for model in (QWEN, PHI):
+            shutil.copytree(MODELS / model, copies / model)
+        with Server(models=(copies / QWEN, copies / PHI)) as server:
+            expected = answer(server)
+            shutil.rmtree(copies)
+            self.assertEqual(answer(server), expected)
+            error = server.chat(503, model=PHI)["error"]
+            self.assertIn(PHI, error["message"])
+            self.assertEqual(answer(server), expected)
+            failures = [x for x in server.lines() if x.get("event") == "model_load_failed"]
+            self.assertIn("error", failures[0])
+
+
+class Log(unittest.TestCase):
+    def test_one_line_for_each_request_and_no_prompts(self):
+        with Server() as server:
+            answer(server, messages=[{"role": "user", "content": "my secret"}])
+            server.stream(**{**LONG, "max_tokens": 5})
+            server.json("GET", "/nothing", status=404)
+            server.json("POST", "/v1/completions", b'{"my secret', status=400)
+            self.assertTrue(wait_until(lambda: len(server.lines()) == 5))
+            lines = [x for x in server.lines() if "id" in x]
+            self.assertEqual([x["status"] for x in lines], [200, 200, 404, 400])
+            self.assertEqual([x.get("answer_tokens") for x in lines], [8, 5, None, None])
+            self.assertEqual(lines[0]["model"], QWEN)
+            self.assertEqual(lines[0]["client"], "127.0.0.1")
+            for key in ("queue_seconds", "prefill_seconds", "decode_seconds", "seconds"):
+                self.assertGreaterEqual(lines[0][key], 0)
+            self.assertEqual(len({x["id"] for x in lines}), 4)
+            self.assertNotIn("secret", server.log.read_text())
+            self.assertNotIn("secret", server.read_errors())
+            self.assertIn(lines[0]["id"], server.errors)
+        with Server("--log-prompts") as server:
+            answer(server, messages=[{"role": "user", "content": "my secret"}])
+            self.assertTrue(wait_until(lambda: "secret" in server.log.read_text()))
+
+    def test_rotation(self):
+        with Server() as server:
+            answer(server)
+            self.assertTrue(wait_until(lambda: len(server.lines()) == 2))
+            server.log.rename(server.log.with_suffix(".1"))
+            answer(server)
+            self.assertTrue(wait_until(server.log.exists))
+            self.assertTrue(wait_until(lambda: len(server.lines()) == 1))
+
+    def test_a_full_disk_costs_lines_and_nothing_else(self):
+        with Server("--log", "/dev/full") as server:
+            first = answer(server)
+            self.assertEqual(answer(server), first)
+            self.assertGreaterEqual(server.metric("tandem_log_lines_lost_total"), 2)
+            self.assertEqual(server.read_errors().count("are lost"), 1)
+
+    def test_no_log(self):
+        with Server("--log", "", "--quiet") as server:
+            answer(server)
+            self.assertFalse(server.log.exists())
+            self.assertEqual(server.read_errors(), "")
+
+
+class Security(unittest.TestCase):
+    def test_keys(self):
+        keys = MODELS / "keys"
+        keys.write_text("# ours\nalpha beta\ngamma\n")
+        with Server("--api-key-file", str(keys), environment={"TANDEM_API_KEYS": "delta"}) as server:
+            server.json("GET", "/health")
+            for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "Basic alpha"},
+                            {"Authorization": "Bearer alph"}, {"Authorization": "Bearer "},
+                            {"Authorization": "Bearer # ours"}):
+                for path in ("/v1/models", "/metrics", "/nothing"):
+                    error = server.json("GET", path, status=401, headers=headers)["error"]
+                    self.assertEqual(error["code"], "invalid_api_key")
+            for key in ("alpha", "beta", "gamma", "delta"):
+                server.json("GET", "/v1/models", headers={"Authorization": "Bearer " + key})
+            self.assertNotIn("alpha", server.log.read_text())
+
+    def test_pages_of_others_are_refused(self):
+        with Server() as server:
+            own = {"Host": server.address, "Origin": "http://" + server.address}
+            server.json("GET", "/v1/models", headers=own)
+            for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"},
+                            {"Host": "evil.example:7860"}, {"Host": "127.0.0.1.evil.example"},
+                            {"Host": "evil.example", "Origin": "http://evil.example"}):
+                server.json("GET", "/v1/models", headers=headers, status=403)
+            self.assertIsNone(server.request("GET", "/health")[0].headers[
+                "Access-Control-Allow-Origin"])
+            server.json("OPTIONS", "/v1/models", status=405)
+        with Server("--cors", "https://page.example", "--allow-host", "box.lan") as server:
+            server.json("GET", "/v1/models", headers={"Host": "box.lan:80"})
+            page = {"Origin": "https://page.example"}
+            response, _ = server.request("OPTIONS", "/v1/chat/completions", headers=page)
+            self.assertEqual(response.status, 204)
+            response, _ = server.request("GET", "/v1/models", headers=page)
+            self.assertEqual(response.headers["Access-Control-Allow-Origin"], page["Origin"])
+            server.json("GET", "/v1/models", headers={"Origin": "https://other.example"}, status=403)
+
+    def test_tls(self):
+        with Server("--tls-cert", str(DATA / "serve_cert.pem"), "--tls-key",
+                    str(DATA / "serve_key.pem")) as server:
+            self.assertTrue(server.url.startswith("https://"))
+            host, port = server.address.rsplit(":", 1)
+            context = ssl.create_default_context(cafile=str(DATA / "serve_cert.pem"))
+            with socket.create_connection((host, int(port)), timeout=30) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                    secure.sendall(post({**LONG, "max_tokens": 3}, extra="Connection: close\r\n"))
+                    data = b""
+                    while b"[DONE]" not in data:
+                        data += secure.recv(4096)
+            self.assertIn(b" 200 ", data.split(b"\r\n")[0])
+        with self.assertRaisesRegex(AssertionError, "TLS"):
+            Server("--tls-cert", str(DATA / "serve_key.pem"), "--tls-key",
+                   str(DATA / "serve_key.pem"))
+
+
+class Load(unittest.TestCase):
+    CLIENTS = 64
+
+    def stream_all(self, server, results, index):
+        body = {**LONG, "max_tokens": 60, "seed": index}
+        connection = raw(server, post(body, extra="Connection: close\r\n"), timeout=120)
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+        connection.close()
+        events = [line[len("data: "):] for line in data.decode().splitlines()
+                  if line.startswith("data: ")]
+        if b" 200 " in data[:20] and events[-1:] != ["[DONE]"]:
+            results[index] = ""
+        elif events:
+            results[index] = "".join(json.loads(e)["choices"][0]["delta"].get("content", "")
+                                     for e in events[:-1])
+
+    def start(self, server):
+        results = {}
+        threads = [threading.Thread(target=self.stream_all, args=(server, results, i))
+                   for i in range(self.CLIENTS)]
+        for thread in threads:
+            thread.start()
+        return results, threads
+
+    def test_many_streams_equal_those_given_alone(self):
+        with Server() as server:
+            results, threads = self.start(server)
+            for thread in threads:
+                thread.join()
+            self.assertEqual(len(results), self.CLIENTS)
+            for i in range(0, self.CLIENTS, 7):
+                alone = {}
+                self.stream_all(server, alone, i)
+                self.assertEqual(alone[i], results[i])
+
+    def test_sigterm_lets_answers_end(self):
+        server = Server()
+        results, threads = self.start(server)
+        self.assertTrue(wait_until(lambda: server.metric("tandem_requests_running", model=QWEN)))
+        wait_until(lambda: server.metric("tandem_http_requests_total", status=200) >= 4)
+        connection = server.connect()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: "shutting down" in server.read_errors()))
+        self.assertRaises(OSError, server.request, "GET", "/health")
+        for thread in threads:
+            thread.join()
+        self.assertEqual(server.stop(), 0, server.errors)
+        self.assertGreater(len(results), 0)
+        self.assertTrue(all(results.values()), "an answer was cut off")
+
+    def test_a_second_sigterm_does_not_wait(self):
+        server = Server("--parallel", "1")
+        busy = [raw(server, post({**LONG, "n": 16})) for _ in range(8)]
+        self.assertTrue(wait_until(lambda: server.metric("tandem_requests_running", model=QWEN)))
+        server.process.send_signal(signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: "shutting down" in server.read_errors()))
+        started = time.monotonic()
+        self.assertEqual(server.stop(), 0, server.errors)
+        self.assertLess(time.monotonic() - started, 10)
+        for connection in busy:
+            connection.close()
+
+
+main()
