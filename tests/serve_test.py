@@ -152,6 +152,19 @@ class Api(unittest.TestCase):
         self.server.chat(400, tools=[tool],
                          tool_choice={"type": "function", "function": {"name": "g"}})
 
+    def test_the_page_is_its_own_and_nothing_else_is_to_be_had(self):
+        response, text = self.server.request("GET", "/")
+        self.assertIn("text/html", response.headers["Content-Type"])
+        self.assertIn("default-src 'self'", response.headers["Content-Security-Policy"])
+        self.assertIn(b"page.js", text)
+        for name, kind in (("page.js", "javascript"), ("page.css", "text/css")):
+            response, _ = self.server.request("GET", "/" + name)
+            self.assertIn(kind, response.headers["Content-Type"])
+        self.assertEqual(self.server.request("HEAD", "/")[1], b"")
+        for path in ("/../README.md", "//etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page",
+                     "/index.html/", "/server.log"):
+            self.server.json("GET", path, status=404)
+
     def test_wrong_requests_are_refused_by_name(self):
         user = [{"role": "user", "content": "x"}]
         cases = [({"foo": 1}, "foo"), ({"messages": []}, "messages"),

@@ -1,4 +1,5 @@
 /* The paths that the server knows. */
+#include "serve/page.h"
 #include "serve/server_internal.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ const struct route *route_find(bool is_preflight, const char *method, const char
                                struct api_error *error)
 {
     static const struct route preflight = {"OPTIONS", "*", api_preflight, .is_open = true};
+    static const struct route page = {"GET", "/", page_reply, .is_open = true};
     if (is_preflight)
         return &preflight;
     const struct route *same_path = NULL;
@@ -29,6 +31,8 @@ const struct route *route_find(bool is_preflight, const char *method, const char
             return &routes[i];
         same_path = &routes[i];
     }
+    if (!same_path && page_find(path) && !strcmp(method, "GET"))
+        return &page;
     if (same_path)
         api_refuse(error, 405, "method_not_allowed", NULL, "%s takes %s, not %s", path,
                    same_path->method, method);
