@@ -1,6 +1,7 @@
-/* Speed of the training matmuls, against this machine's f32 FMA peak measured in the same run.
+/* Speed of the training matmuls, against this machine's f32 FMA peak measured in the same run;
+ * in F32 and in BF16.
  *
- *     train_bench [ROWS [DIM [FFN]]]
+ *     train_bench [ROWS [DIM [FFN [THREADS]]]]
  *
  * The shapes are those of a layer's linear maps: forward (x * W^T), gradient of the input
  * (dy * W) and of the weights (dy^T * x). The peak is a loop of independent FMAs in registers, run
@@ -131,26 +132,41 @@ static void measure_linear(const struct gemm *gemm, size_t rows, size_t in, size
     mem_free(y);
 }
 
-int main(int argc, char **argv)
+static enum status measure_product(const struct dense_product *product, struct thread_pool *pool,
+                                   const size_t shape[3], double peak, struct error *err)
 {
-    size_t rows = argc > 1 ? strtoul(argv[1], NULL, 10) : 2048;
-    size_t dim = argc > 2 ? strtoul(argv[2], NULL, 10) : 256;
-    size_t ffn = argc > 3 ? strtoul(argv[3], NULL, 10) : 704;
-    struct thread_pool *pool;
+    size_t rows = shape[0], dim = shape[1], ffn = shape[2];
     struct gemm gemm;
-    struct error err = {0};
-    if (thread_pool_create(0, &pool, &err) || gemm_create(dense_select(NULL), &dense_select(NULL)->product, pool, &gemm, &err)) {
-        fprintf(stderr, "train_bench: %s\n", err.message);
-        return 1;
-    }
-    double peak = measure_peak(pool);
-    printf("%zu threads, table %s, FMA peak %.1f GFLOP/s, %.1f MiB of packing blocks\n",
-           thread_pool_size(pool), gemm.kernels->name, peak / 1e9,
+    enum status status = gemm_create(dense_select(NULL), product, pool, &gemm, err);
+    if (status)
+        return status;
+    printf("table %s, %.1f MiB of packing blocks\n", product->name,
            (double)gemm_bytes(&gemm) / 1048576);
     measure_linear(&gemm, rows, dim, dim, peak);
     measure_linear(&gemm, rows, dim, 2 * ffn, peak);
     measure_linear(&gemm, rows, ffn, dim, peak);
     gemm_free(&gemm);
-    thread_pool_free(pool);
-    return 0;
+    return STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+    size_t shape[3] = {2048, 256, 704};
+    struct thread_pool *pool;
+    struct error err = {0};
+    for (int i = 0; i < 3 && i + 1 < argc; i++)
+        shape[i] = strtoul(argv[i + 1], NULL, 10);
+    size_t threads = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
+    enum status status = thread_pool_create(threads, &pool, &err);
+    if (!status) {
+        double peak = measure_peak(pool);
+        printf("%zu threads, FMA peak %.1f GFLOP/s\n", thread_pool_size(pool), peak / 1e9);
+        status = measure_product(&dense_select(NULL)->product, pool, shape, peak, &err);
+        if (!status)
+            status = measure_product(dense_select_bf16(NULL), pool, shape, peak, &err);
+        thread_pool_free(pool);
+    }
+    if (status)
+        fprintf(stderr, "train_bench: %s\n", err.message);
+    return status != STATUS_OK;
 }

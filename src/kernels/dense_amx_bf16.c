@@ -4,7 +4,7 @@
 
 #include "kernels/dense_bf16.inc"
 
-enum { TILE_ROWS = 32, TILE_COLUMNS = 32, TILE_BYTES = 16 * 64 };
+enum { TILE_ROWS = 32, TILE_COLUMNS = 32, TILE_BYTES = 16 * 64, FETCHED_ROWS = 4 };
 
 /* Tiles 0 to 3: sums. 4 and 5: of A. 6 and 7: of B. All are full. */
 static void configure_tiles(void)
@@ -25,6 +25,17 @@ static void release_tiles(void)
     _tile_release();
 }
 
+/* C is rarely in a cache, and the next tile is mostly the one below: its rows are fetched while
+ * this one is computed, a few with every step, so that loads of the panels do not wait. */
+INLINE void fetch_rows(const real *c, size_t c_stride)
+{
+    UNROLL
+    for (size_t i = 0; i < FETCHED_ROWS; i++) {
+        _mm_prefetch((const char *)(c + i * c_stride), _MM_HINT_T0);
+        _mm_prefetch((const char *)(c + i * c_stride + 16), _MM_HINT_T0);
+    }
+}
+
 static void gemm_tile(const void *a_panel, const void *b_panel, size_t k, real *c, size_t c_stride,
                       bool accumulate)
 {
@@ -42,7 +53,9 @@ static void gemm_tile(const void *a_panel, const void *b_panel, size_t k, real *
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (size_t p = 0; p < k; p += K_GROUP) {
+    for (size_t p = 0, row = TILE_ROWS; p < k; p += K_GROUP, row += FETCHED_ROWS) {
+        if (row < 2 * TILE_ROWS)
+            fetch_rows(c + row * c_stride, c_stride);
         _tile_loadd(4, a, 64);
         _tile_loadd(6, b, 128);
         _tile_loadd(7, b + 64, 128);

@@ -61,27 +61,42 @@ void gemm_free(struct gemm *gemm)
     *gemm = (struct gemm){0};
 }
 
-/* Panels [first, last) of `width` lanes out of n_lanes, with the packers of A or of B. */
-static void pack_panels(const struct dense_product *product, dense_pack *rows, dense_pack *columns,
-                        const real *src, size_t lane_stride, size_t k_stride, size_t n_lanes,
-                        size_t k, unsigned char *dst, size_t width, size_t first, size_t last)
+/* What a block is packed from: lane i, element p is src[i * lane_stride + p * k_stride]. */
+struct source {
+    const real *data;
+    size_t lane_stride, k_stride, n_lanes, k;
+};
+
+static size_t least(size_t a, size_t b)
 {
-    size_t bytes = lane_bytes(product, k);
-    for (size_t i = first; i < last; i += width) {
-        size_t n = n_lanes - i < width ? n_lanes - i : width;
-        if (k_stride == 1)
-            rows(src + i * lane_stride, lane_stride, n, k, dst + i * bytes, width);
-        else
-            columns(src + i * lane_stride, k_stride, n, k, dst + i * bytes, width);
-    }
+    return a < b ? a : b;
+}
+
+enum { PACKED_ROWS = 32 }; /* a multiple of every table's k_unit */
+
+/* Panels [first, last) of `width` lanes. Lanes that lie side by side are read a few rows at a time
+ * across all panels, so that memory is read in long pieces. */
+static void pack_panels(const struct dense_product *product, dense_pack *rows, dense_pack *columns,
+                        const struct source *s, unsigned char *dst, size_t width, size_t first,
+                        size_t last)
+{
+    size_t bytes = lane_bytes(product, s->k), step = s->k_stride == 1 ? s->k : PACKED_ROWS;
+    size_t stride = s->k_stride == 1 ? s->lane_stride : s->k_stride;
+    dense_pack *pack = s->k_stride == 1 ? rows : columns;
+    for (size_t p = 0; p < s->k; p += step)
+        for (size_t i = first; i < last; i += width)
+            pack(s->data + i * s->lane_stride + p * s->k_stride, stride,
+                 least(width, s->n_lanes - i), least(step, s->k - p),
+                 dst + i * bytes + p * width * product->element_bytes, width);
 }
 
 static void pack_a(const struct dense_product *product, const struct gemm_operand *a, size_t i0,
                    size_t k0, size_t m, size_t k, unsigned char *dst)
 {
     const real *src = a->data + i0 * a->row_stride + k0 * a->column_stride;
-    pack_panels(product, product->pack_a_rows, product->pack_a_columns, src, a->row_stride,
-                a->column_stride, m, k, dst, product->rows, 0, m);
+    struct source s = {src, a->row_stride, a->column_stride, m, k};
+    pack_panels(product, product->pack_a_rows, product->pack_a_columns, &s, dst, product->rows, 0,
+                m);
 }
 
 /* Columns [first, last) of a block with n. */
@@ -89,8 +104,9 @@ static void pack_b(const struct dense_product *product, const struct gemm_operan
                    size_t k0, size_t n, size_t k, unsigned char *dst, size_t first, size_t last)
 {
     const real *src = b->data + j0 * b->column_stride + k0 * b->row_stride;
-    pack_panels(product, product->pack_b_rows, product->pack_b_columns, src, b->column_stride,
-                b->row_stride, n, k, dst, product->columns, first, last);
+    struct source s = {src, b->column_stride, b->row_stride, n, k};
+    pack_panels(product, product->pack_b_rows, product->pack_b_columns, &s, dst, product->columns,
+                first, last);
 }
 
 /* A tile that sticks out of C goes through a buffer, with the same sums as a whole one. */
