@@ -79,7 +79,7 @@ struct tandem_load_options {
     size_t context_length; /* most tokens of one sequence, prompt and answer; 0: the model's, as far
                               as its cache fits in half of the free memory */
     size_t max_sequences;  /* generations that run at once, the others wait; 0: 8 */
-    int kv_f32;            /* nonzero: KV cache in F32 instead of F16 */
+    const char *kv_type;   /* of the KV cache: "f16" (NULL), "f32" or "q8_0" */
     const struct tandem_adapter *adapters; /* [n_adapters] added to the weights, all at once */
     size_t n_adapters;
     const char *quantize; /* "NF4", "Q4_0", "Q8_0" ...: quantizes F32, F16 and BF16 weights as they

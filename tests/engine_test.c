@@ -145,7 +145,7 @@ static void check_golden(const char *folder)
     size_t n = json_array_size(list);
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    struct engine *engine = open_path(folder, &(struct engine_options){.kv_f32 = true});
+    struct engine *engine = open_path(folder, &(struct engine_options){.kv_type = "f32"});
     struct request request = {.prompt = ids,
                               .n_prompt = n,
                               .sampling = sampling_greedy,

@@ -282,67 +282,204 @@ static void test_rope(const struct kernels *k)
     }
 }
 
-static void check_attention(const struct kernels *k, enum tensor_type type, size_t keys, size_t dim)
+/* --- Attention --- */
+
+enum { ATTENTION_ROWS = 33, PAGES = 3 };
+
+/* Keys and values of some pages, as the cache stores them, and the buffers of a table's kernels. */
+struct attention_case {
+    enum tensor_type type;
+    size_t dim, width, row_bytes, page_bytes;
+    float *q;                           /* [ATTENTION_ROWS, dim] */
+    uint8_t *keys, *values;             /* [PAGES * page_bytes] */
+    uint8_t *queries, *k_page, *v_page; /* prepared */
+    float *scores, *out;
+    struct softmax states[ATTENTION_ROWS + QUERY_TILE];
+};
+
+static void attention_make(struct attention_case *c, enum tensor_type type, size_t dim)
 {
-    const struct kernels *scalar = table("scalar");
-    float q[MOST], rows[11 * MOST], got[MOST + GUARD], expected[MOST + GUARD];
-    uint8_t stored[11 * (MOST * 4 + 6)];
-    size_t bytes, stride;
-    if (!tensor_type_bytes(type, dim, &bytes))
-        return; /* not a whole number of blocks */
-    stride = bytes + 6;
-    fill(q, dim, (uint32_t)dim);
-    fill(rows, sizeof rows / sizeof *rows, (uint32_t)keys);
-    for (size_t i = 0; i < keys; i++)
-        scalar->quantize[type](rows + i * MOST, stored + i * stride, dim);
-    got[keys] = 777;
-    k->attention_scores(type, q, stored, stride, keys, dim, 0.25f, got);
-    scalar->attention_scores(type, q, stored, stride, keys, dim, 0.25f, expected);
-    for (size_t i = 0; i < keys; i++)
-        assert_close("attention_scores", k->name, i, got[i], expected[i], 1e-5);
-    assert_true(got[keys] == 777);
-    for (size_t i = 0; i < keys; i++) { /* a key's score has no neighbours */
-        float alone;
-        k->attention_scores(type, q, stored + i * stride, stride, 1, dim, 0.25f, &alone);
-        assert_true(alone == got[i]);
+    size_t rows = ATTENTION_ROWS + QUERY_TILE, width = attention_width(dim);
+    *c = (struct attention_case){.type = type, .dim = dim, .width = width};
+    assert_true(tensor_type_bytes(type, dim, &c->row_bytes));
+    c->page_bytes = KEY_PAGE * c->row_bytes;
+    c->q = mem_array(ATTENTION_ROWS, dim * sizeof(float));
+    c->keys = mem_array(PAGES, c->page_bytes);
+    c->values = mem_array(PAGES, c->page_bytes);
+    c->queries = mem_aligned(64, rows, width * 4);
+    c->k_page = mem_aligned(64, KEY_PAGE, width * 4);
+    c->v_page = mem_aligned(64, KEY_PAGE, width * 4);
+    c->scores = mem_aligned(64, rows, KEY_PAGE * sizeof(float));
+    c->out = mem_aligned(64, rows, width * sizeof(float));
+    fill(c->q, ATTENTION_ROWS * dim, 1);
+    for (size_t i = 0; i < ATTENTION_ROWS * dim; i++)
+        c->q[i] *= 3;
+    float *row = mem_array(dim, sizeof *row);
+    for (size_t i = 0; i < PAGES * KEY_PAGE; i++) {
+        size_t page = i / KEY_PAGE * c->page_bytes, slot = i % KEY_PAGE;
+        fill(row, dim, (uint32_t)i + 2);
+        attention_store_key(type, table("scalar")->quantize[type], row, dim, c->keys + page, slot);
+        fill(row, dim, (uint32_t)i + 1000);
+        table("scalar")->quantize[type](row, c->values + page + slot * c->row_bytes, dim);
     }
-    fill(got, MOST + GUARD, 9);
-    memcpy(expected, got, sizeof got);
-    k->attention_mix(type, q, stored, stride, keys, dim, got);
-    scalar->attention_mix(type, q, stored, stride, keys, dim, expected);
-    for (size_t i = 0; i < MOST + GUARD; i++)
-        assert_close("attention_mix", k->name, i, got[i], expected[i], 1e-5);
+    mem_free(row);
 }
 
+static void attention_clear(struct attention_case *c)
+{
+    void *const blocks[] = {c->q,      c->keys,   c->values, c->queries,
+                            c->k_page, c->v_page, c->scores, c->out};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        mem_free(blocks[i]);
+}
+
+/* Row r sees positions [first(r), last(r)): a whole page, part of one, and nothing of another. */
+static size_t first_seen(size_t r)
+{
+    return r % 3 ? r * 2 : 0;
+}
+
+static size_t end_seen(size_t r)
+{
+    return KEY_PAGE + 1 + 3 * r;
+}
+
+static size_t within(size_t position, size_t page)
+{
+    size_t begin = page * KEY_PAGE;
+    return position <= begin ? 0 : position - begin < KEY_PAGE ? position - begin : KEY_PAGE;
+}
+
+/* Rows [first, first + n); answers [n, dim]. */
+static void attend(const struct kernels *k, struct attention_case *c, size_t first, size_t n,
+                   float *answers)
+{
+    const struct attention_kernels *a = &k->attention;
+    size_t end = end_seen(first + n - 1);
+    memset(c->out, 0, (ATTENTION_ROWS + QUERY_TILE) * c->width * sizeof(float));
+    if (a->begin)
+        a->begin();
+    for (size_t r = 0; r < n; r++) {
+        a->prepare_query(c->q + (first + r) * c->dim, 0.25f, c->dim, c->queries + r * c->width * 4);
+        c->states[r] = (struct softmax){.max = -INFINITY};
+    }
+    for (size_t page = 0; page * KEY_PAGE < end; page++) {
+        a->prepare_keys(c->type, c->keys + page * c->page_bytes, c->dim, c->k_page);
+        a->prepare_values(c->type, c->values + page * c->page_bytes, within(end, page), c->dim,
+                          c->v_page);
+        a->scores(c->queries, n, c->k_page, c->width, c->scores);
+        for (size_t r = 0; r < n; r++)
+            a->soften(c->scores + r * KEY_PAGE, within(first_seen(first + r), page),
+                      within(end_seen(first + r), page), &c->states[r], c->out + r * c->width,
+                      c->width);
+        a->mix(c->scores, n, c->v_page, c->width, c->out);
+    }
+    if (a->end)
+        a->end();
+    for (size_t i = 0; i < n * c->dim; i++)
+        answers[i] = c->out[i / c->dim * c->width + i % c->dim] / c->states[i / c->dim].sum;
+}
+
+/* In doubles, from what is stored. */
+static void attend_in_doubles(const struct attention_case *c, size_t r, double *answer)
+{
+    double weights[PAGES * KEY_PAGE], sum = 0;
+    float *page = mem_array(KEY_PAGE, c->width * sizeof *page), *value = mem_array(c->dim, 4);
+    memset(answer, 0, c->dim * sizeof *answer);
+    for (size_t i = first_seen(r); i < end_seen(r); i++) {
+        double score = 0;
+        const uint8_t *keys = c->keys + i / KEY_PAGE * c->page_bytes;
+        table("scalar")->attention.prepare_keys(c->type, keys, c->dim, page);
+        for (size_t d = 0; d < c->dim; d++)
+            score += (double)c->q[r * c->dim + d] * (double)page[d * KEY_PAGE + i % KEY_PAGE];
+        weights[i] = exp(score / 4);
+        sum += weights[i];
+        table("scalar")->dequantize[c->type](
+            c->values + i / KEY_PAGE * c->page_bytes + i % KEY_PAGE * c->row_bytes, value, c->dim);
+        for (size_t d = 0; d < c->dim; d++)
+            answer[d] += weights[i] * (double)value[d];
+    }
+    for (size_t d = 0; d < c->dim; d++)
+        answer[d] /= sum;
+    mem_free(page);
+    mem_free(value);
+}
+
+static void check_attention(const struct kernels *k, enum tensor_type type, size_t dim)
+{
+    struct attention_case c;
+    attention_make(&c, type, dim);
+    float *together = mem_array(ATTENTION_ROWS, dim * sizeof *together);
+    float *alone = mem_array(dim, sizeof *alone);
+    double *expected = mem_array(dim, sizeof *expected);
+    attend(k, &c, 0, ATTENTION_ROWS, together);
+    for (size_t r = 0; r < ATTENTION_ROWS; r += r < 8 ? 1 : 5) {
+        attend(k, &c, r, 1, alone);
+        assert_memory_equal(alone, together + r * dim, dim * sizeof *alone);
+        attend_in_doubles(&c, r, expected);
+        for (size_t d = 0; d < dim; d++)
+            assert_close("attention", k->name, d, alone[d], expected[d], 2e-5);
+    }
+    mem_free(together);
+    mem_free(alone);
+    mem_free(expected);
+    attention_clear(&c);
+}
+
+/* Against doubles, and the same bits for rows alone and together: ragged dimensions, rows and
+ * pages that are seen in part. */
 static void test_attention(const struct kernels *k)
 {
-    static const enum tensor_type types[] = {TYPE_F32, TYPE_F16};
-    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
-        for (size_t dim = 1; dim <= MOST; dim++)
-            for (size_t keys = 1; keys <= 11; keys += dim % 3 + 1)
-                check_attention(k, types[t], keys < dim ? keys : dim, dim);
-}
-
-static void test_softmax_parts(const struct kernels *k)
-{
-    const struct kernels *scalar = table("scalar");
-    for (size_t n = 1; n <= MOST; n++) {
-        float got[MOST + GUARD], expected[MOST];
-        fill(expected, n, (uint32_t)n);
-        for (size_t i = 0; i < n; i++)
-            got[i] = expected[i] *= 30;
-        got[n] = 55;
-        float max = scalar->max(expected, n);
-        assert_true(k->max(got, n) == max);
-        double sum = scalar->exp_sum(expected, n, max);
-        assert_close("exp_sum", k->name, 0, k->exp_sum(got, n, max), sum, 1e-6 * sum);
-        for (size_t i = 0; i < n; i++)
-            assert_close("exp", k->name, i, got[i], expected[i], 3e-7 * expected[i] + 1e-38);
-        assert_true(got[n] == 55);
+    static const size_t dims[] = {1, 5, 16, 24, 32, 64, 80, 96, 128, 160};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        check_attention(k, TYPE_F32, dims[i]);
+        check_attention(k, TYPE_F16, dims[i]);
+        if (dims[i] % 32 == 0)
+            check_attention(k, TYPE_Q8_0, dims[i]);
     }
 }
 
-/* What is not a number, or too large, comes out as such; the far ends of exp are 0. */
+/* Positions that a row does not see have no say, whatever they hold. */
+static void test_hidden_positions(const struct kernels *k)
+{
+    struct attention_case c;
+    float before[64], after[64];
+    attention_make(&c, TYPE_F16, 64);
+    attend(k, &c, 0, 1, before);
+    size_t hidden = end_seen(0) - KEY_PAGE;
+    memset(c.values + c.page_bytes + hidden * c.row_bytes, 0xFF,
+           c.page_bytes - hidden * c.row_bytes); /* NaN */
+    for (size_t d = 0; d < 64; d++)
+        memset(c.keys + c.page_bytes + (d * KEY_PAGE + hidden) * 2, 0xFF, (KEY_PAGE - hidden) * 2);
+    attend(k, &c, 0, 1, after);
+    assert_memory_equal(before, after, sizeof before);
+    attention_clear(&c);
+}
+
+static void test_soften(const struct kernels *k)
+{
+    float scores[KEY_PAGE], out[32];
+    struct softmax state = {.max = -1, .sum = 2};
+    for (size_t i = 0; i < KEY_PAGE; i++)
+        scores[i] = i == 3 ? 1 : i == 7 ? -INFINITY : -(float)i;
+    for (size_t d = 0; d < 32; d++)
+        out[d] = (float)d;
+    scores[60] = 1e30f; /* not seen */
+    double sum = 2 * exp(-2.0);
+    for (size_t i = 2; i < 50; i++)
+        sum += exp((double)scores[i] - 1);
+    k->attention.soften(scores, 2, 50, &state, out, 32);
+    assert_close("max", k->name, 0, state.max, 1, 0);
+    assert_close("sum", k->name, 0, state.sum, sum, 1e-6);
+    assert_close("weight", k->name, 3, scores[3], 1, 1e-6);
+    assert_true(scores[1] == 0 && scores[7] == 0 && scores[50] == 0 && scores[60] == 0);
+    assert_close("shrunk", k->name, 31, out[31], 31 * exp(-2.0), 1e-5);
+    scores[20] = NAN;
+    k->attention.soften(scores, 0, KEY_PAGE, &state, out, 32);
+    assert_true(isnan(state.sum));
+}
+
+/* What is not a number, or too large, comes out as such. */
 static void test_special_values(const struct kernels *k)
 {
     for (size_t n = 1; n <= 35; n++) {
@@ -353,21 +490,11 @@ static void test_special_values(const struct kernels *k)
         memcpy(y, x, sizeof y);
         k->silu_multiply(y, ones, n);
         assert_true(isnan(y[n - 1]) && (n == 1 || !isnan(y[0])));
-        memcpy(y, x, sizeof y);
-        assert_true(isnan(k->exp_sum(y, n, 0)) && isnan(y[n - 1]));
         k->rms_norm(x, ones, y, n, 1e-6f);
         assert_true(isnan(y[0]));
         y[0] = 0;
         k->gemm_f32(x, n, 1, ones, n, 1, n, y, 1);
         assert_true(isnan(y[0]));
-        assert_true(k->max(x, n) == (n == 1 ? -INFINITY : 1));
-        x[n - 1] = -INFINITY;
-        memcpy(y, x, sizeof y);
-        k->exp_sum(y, n, 0);
-        assert_true(y[n - 1] == 0);
-        x[n - 1] = INFINITY;
-        k->exp_sum(x, n, 0);
-        assert_true(isinf(x[n - 1]));
         y[n - 1] = -1000;
         k->silu_multiply(y, ones, n);
         assert_true(y[n - 1] == 0);
@@ -393,7 +520,8 @@ ON_EVERY_TABLE(test_gemm)
 ON_EVERY_TABLE(test_elementwise)
 ON_EVERY_TABLE(test_rope)
 ON_EVERY_TABLE(test_attention)
-ON_EVERY_TABLE(test_softmax_parts)
+ON_EVERY_TABLE(test_hidden_positions)
+ON_EVERY_TABLE(test_soften)
 ON_EVERY_TABLE(test_special_values)
 
 /* --- Matrix products --- */
@@ -614,7 +742,8 @@ int main(void)
         cmocka_unit_test(test_elementwise_on_every_table),
         cmocka_unit_test(test_rope_on_every_table),
         cmocka_unit_test(test_attention_on_every_table),
-        cmocka_unit_test(test_softmax_parts_on_every_table),
+        cmocka_unit_test(test_hidden_positions_on_every_table),
+        cmocka_unit_test(test_soften_on_every_table),
         cmocka_unit_test(test_special_values_on_every_table),
         cmocka_unit_test(test_matmul_on_every_table),
         cmocka_unit_test(test_rows_in_batches_on_every_table),

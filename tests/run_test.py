@@ -110,7 +110,7 @@ class Generate(unittest.TestCase):
     def test_wrong_calls_say_what_to_type(self):
         for args, text in ((["generate", QWEN], "--ids is missing"),
                            (["generate", QWEN, "--ids", "1,x"], "whole numbers"),
-                           (["generate", QWEN, "--ids", "1", "--kv-type", "q4"], "f32 or f16"),
+                           (["generate", QWEN, "--ids", "1", "--kv-type", "q4"], "f16, f32 or q8_0"),
                            (["run"], "MODEL"),
                            (["run", QWEN, "hi", "--logprobs", "3"], "needs --json"),
                            (["run", QWEN, "hi", "there"], "too many"),

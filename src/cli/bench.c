@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 #include "kernels/kernels.h"
 #include "kernels/limits.h"
 
@@ -352,7 +353,7 @@ static int run(const char *path, const struct model_options *options,
 int command_bench(int argc, char **argv)
 {
     struct plan plan = {.n_prompt = 512, .n_answer = 64};
-    const char *batches = "1", *depths = "0", *kv_name = "f16";
+    const char *batches = "1", *depths = "0", *kv_name = NULL;
     struct model_options model_options = {0};
     struct string_list adapters = {0};
     size_t repeats = 5;
@@ -367,7 +368,7 @@ int command_bench(int argc, char **argv)
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
         {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},
-        {"kv-type", 0, OPTION_STRING, &kv_name, "TYPE", "KV cache in f16 or f32 (f16)"},
+        KV_TYPE_OPTION(kv_name, "f16"),
         {"json", 0, OPTION_FLAG, &json, NULL, "print JSON"},
         {0}};
     const struct usage usage = {
@@ -385,6 +386,7 @@ int command_bench(int argc, char **argv)
         "  tandem bench model.gguf -d 0,4096,16384\n",
         .n_models = 1};
     struct args args;
+    struct error err = {0};
     enum tensor_type kv_type;
     int status = args_parse(&usage, argc, argv, &args);
     if (status != ARGS_OK) {
@@ -400,8 +402,8 @@ int command_bench(int argc, char **argv)
         status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_REPEATS);
     else if (!plan.n_prompt && !plan.n_answer)
         status = args_wrong(&usage, "--prompt 0 and --answer 0 leave nothing to measure");
-    else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
-        status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", kv_name);
+    else if (kv_type_parse(kv_name, &kv_type, &err))
+        status = args_wrong(&usage, "--kv-type: %s", err.message);
     else
         status = run(args.operands[0], &model_options, &adapters, &plan, kv_type, repeats, json);
     args_free(&args);

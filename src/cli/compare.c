@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 #include "eval/compare.h"
 #include "eval/report.h"
 
@@ -140,7 +141,7 @@ static int run(const struct compare_options *options, struct comparison *c, bool
 
 int command_compare(int argc, char **argv)
 {
-    struct comparison c = {.context_length = DEFAULT_CONTEXT, .seed = 1};
+    struct comparison c = {.context_length = DEFAULT_CONTEXT, .kv_type = "f16", .seed = 1};
     struct compare_options what = {.suite = "core", .stop = &stop_requested};
     bool json = false, overwrite = false;
     const char *out = NULL;
@@ -164,6 +165,7 @@ int command_compare(int argc, char **argv)
         {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &c.context_length, "N",
          "most tokens of prompt and answer (4096)"},
+        KV_TYPE_OPTION(c.kv_type, "f16"),
         {"sample", 0, OPTION_FLAG, &c.sample, NULL,
          "sample as each model's defaults say (default: greedy)"},
         {"seed", 0, OPTION_U64, &c.seed, "N", "of sampling and of bootstrap intervals (1)"},
@@ -191,6 +193,12 @@ int command_compare(int argc, char **argv)
     }
     for (size_t side = 0; side < N_SIDES; side++)
         what.quantize[side] = what.quantize[side] ? what.quantize[side] : quantize;
+    enum tensor_type kv_type;
+    if (kv_type_parse(c.kv_type, &kv_type, &err)) {
+        clear_words(&words);
+        args_free(&args);
+        return args_wrong(&usage, "--kv-type: %s", err.message);
+    }
     what.models[SIDE_A] = args.operands[0];
     what.models[SIDE_B] = args.operands[1];
     char *folder = out ? mem_copy_string(out) : default_folder(what.models);

@@ -3,12 +3,13 @@
 #include "cli/adapters.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 
 #include <math.h>
 #include <string.h>
 
 struct generate_options {
-    const char *ids, *kv_type;
+    const char *ids;
     struct answer_settings settings;
     struct engine_options engine;
     struct string_list adapters;
@@ -60,8 +61,8 @@ static void default_to_greedy(struct answer_settings *s)
 
 int command_generate(int argc, char **argv)
 {
-    struct generate_options o = {
-        .kv_type = "f32", .n_logprobs = SIZE_MAX, .engine = {.max_sequences = 1}};
+    struct generate_options o = {.n_logprobs = SIZE_MAX,
+                                 .engine = {.max_sequences = 1, .kv_type = "f32"}};
     answer_settings_init(&o.settings);
     const struct option options[] = {
         {"ids", 0, OPTION_STRING, &o.ids, "1,2,3", "the token ids to continue (required)"},
@@ -72,7 +73,7 @@ int command_generate(int argc, char **argv)
         QUANTIZE_OPTION(o.engine.quantize),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
-        {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f32 or f16 (f32)"},
+        KV_TYPE_OPTION(o.engine.kv_type, "f32"),
         {0}};
     const struct usage usage = {
         "generate",
@@ -86,6 +87,7 @@ int command_generate(int argc, char **argv)
         .n_models = 1};
     struct args args;
     struct error err = {0};
+    enum tensor_type kv_type;
     int32_t *ids;
     size_t n;
     int status = args_parse(&usage, argc, argv, &args);
@@ -93,12 +95,11 @@ int command_generate(int argc, char **argv)
         mem_free(o.adapters.items);
         return status;
     }
-    o.engine.kv_f32 = !strcmp(o.kv_type, "f32");
     default_to_greedy(&o.settings);
     if (!o.ids)
         status = args_wrong(&usage, "--ids is missing: --ids 1,2,3");
-    else if (!o.engine.kv_f32 && strcmp(o.kv_type, "f16"))
-        status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", o.kv_type);
+    else if (kv_type_parse(o.engine.kv_type, &kv_type, &err))
+        status = args_wrong(&usage, "--kv-type: %s", err.message);
     else if (answer_settings_check(&o.settings, &err))
         status = args_wrong(&usage, "%s", err.message);
     else if (!parse_ids(o.ids, &ids, &n, &err))

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -126,7 +127,7 @@ int command_logits(int argc, char **argv)
         ADAPTER_OPTION(adapters),
         QUANTIZE_OPTION(model_options.quantize),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
-        {"kv-type", 0, OPTION_STRING, &kv_name, "TYPE", "KV cache in f32 or f16 (f32)"},
+        KV_TYPE_OPTION(kv_name, "f32"),
         {0}};
     const struct usage usage = {
         "logits",
@@ -151,8 +152,8 @@ int command_logits(int argc, char **argv)
     }
     if (!ids_text)
         status = args_wrong(&usage, "--ids is missing: --ids 1,2,3");
-    else if (!tensor_type_parse(kv_name, &kv_type) || (kv_type != TYPE_F32 && kv_type != TYPE_F16))
-        status = args_wrong(&usage, "--kv-type %s: expected f32 or f16", kv_name);
+    else if (kv_type_parse(kv_name, &kv_type, &err))
+        status = args_wrong(&usage, "--kv-type: %s", err.message);
     else if (!parse_ids(ids_text, &ids, &n, &err))
         status = args_wrong(&usage, "%s", err.message);
     else if (!n)

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 #include "cli/models.h"
 #include "quantize/quality.h"
 #include "text/tokenizer.h"
@@ -29,6 +30,8 @@ static void show_progress(void *context, size_t done, size_t all)
 
 struct settings {
     const char *model, *base, *text;
+    const char *kv_name;
+    enum tensor_type kv_type; /* of the model's cache, not of the base's */
     size_t window;
     struct model_options options;
     struct string_list adapters; /* these and options.quantize: of the model, not of the base */
@@ -99,8 +102,11 @@ static int run(const struct settings *s)
     struct token_list ids = {0};
     struct progress bar = {.label = "perplexity"};
     struct quality quality;
-    struct quality_options options = {
-        .window = s->window, .progress = show_progress, .context = &bar, .cancel = &stop};
+    struct quality_options options = {.window = s->window,
+                                      .kv_type = s->kv_type,
+                                      .progress = show_progress,
+                                      .context = &bar,
+                                      .cancel = &stop};
     enum status status = adapters_open_model(s->model, &s->options, &s->adapters, &model, &err);
     struct model_options base_options = s->options; /* as it is stored */
     base_options.quantize = NULL;
@@ -128,6 +134,7 @@ int command_perplexity(int argc, char **argv)
     const struct option options[] = {
         {"text", 0, OPTION_STRING, &s.text, "FILE", "the text (required)"},
         {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
+        KV_TYPE_OPTION(s.kv_name, "f16; the base's always is"),
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
         ADAPTER_OPTION(s.adapters),
         QUANTIZE_OPTION(s.options.quantize),
@@ -153,9 +160,15 @@ int command_perplexity(int argc, char **argv)
         return status;
     }
     char *base = s.base ? models_locate(s.base) : NULL;
+    struct error err = {0};
     s.model = args.operands[0];
     s.base = base;
-    status = s.text ? run(&s) : args_wrong(&usage, "--text is missing: --text FILE");
+    if (!s.text)
+        status = args_wrong(&usage, "--text is missing: --text FILE");
+    else if (kv_type_parse(s.kv_name, &s.kv_type, &err))
+        status = args_wrong(&usage, "--kv-type: %s", err.message);
+    else
+        status = run(&s);
     mem_free(base);
     args_free(&args);
     mem_free(s.adapters.items);

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
+#include "cli/kv_type.h"
 #include "cli/conversation.h"
 #include "cli/models.h"
 
@@ -12,7 +13,7 @@
 enum { MAX_PROMPT_BYTES = 64 << 20 };
 
 struct run_options {
-    const char *model, *prompt, *system, *kv_type;
+    const char *model, *prompt, *system;
     struct answer_settings settings;
     struct engine_options engine;
     struct string_list adapters;
@@ -148,9 +149,9 @@ static int run_model(struct run_options *o, const char *prompt)
 static int check_options(const struct usage *usage, struct run_options *o, bool chats)
 {
     struct error err = {0};
-    o->engine.kv_f32 = !strcmp(o->kv_type, "f32");
-    if (!o->engine.kv_f32 && strcmp(o->kv_type, "f16"))
-        return args_wrong(usage, "--kv-type %s: expected f16 or f32", o->kv_type);
+    enum tensor_type kv_type;
+    if (kv_type_parse(o->engine.kv_type, &kv_type, &err))
+        return args_wrong(usage, "--kv-type: %s", err.message);
     if (o->n_logprobs != SIZE_MAX && !o->json)
         return args_wrong(usage, "--logprobs needs --json");
     if (o->n_logprobs != SIZE_MAX && o->n_logprobs > MAX_TOP_LOGPROBS)
@@ -190,8 +191,7 @@ static int run(const struct usage *usage, struct run_options *o, const struct ar
 
 int command_run(int argc, char **argv)
 {
-    struct run_options o = {
-        .kv_type = "f16", .n_logprobs = SIZE_MAX, .engine = {.max_sequences = 1}};
+    struct run_options o = {.n_logprobs = SIZE_MAX, .engine = {.max_sequences = 1}};
     answer_settings_init(&o.settings);
     const struct option options[] = {
         {"prompt", 'p', OPTION_STRING, &o.prompt, "TEXT", "the prompt, also without a MODEL"},
@@ -204,7 +204,7 @@ int command_run(int argc, char **argv)
         QUANTIZE_OPTION(o.engine.quantize),
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
-        {"kv-type", 0, OPTION_STRING, &o.kv_type, "TYPE", "KV cache in f16 or f32 (f16)"},
+        KV_TYPE_OPTION(o.engine.kv_type, "f16"),
         {"stats", 0, OPTION_FLAG, &o.stats, NULL, "tokens and speed on stderr"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON result with usage and timings"},
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "in the JSON, with N alternatives each"},

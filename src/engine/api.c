@@ -76,7 +76,7 @@ enum tandem_status tandem_model_load(const char *path, const struct tandem_load_
     struct engine_options engine_options = {.n_threads = options->n_threads,
                                             .context_length = options->context_length,
                                             .max_sequences = options->max_sequences,
-                                            .kv_f32 = options->kv_f32,
+                                            .kv_type = options->kv_type,
                                             .adapters = adapters,
                                             .n_adapters = options->n_adapters,
                                             .quantize = quantize};

@@ -94,11 +94,14 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
                               struct error *err)
 {
     const struct hyperparameters *shape = model_shape(e->model);
-    struct kv_options kv = {.type = options->kv_f32 ? TYPE_F32 : TYPE_F16};
+    struct kv_options kv = {0};
+    enum status status = kv_type_parse(options->kv_type, &kv.type, err);
+    if (status)
+        return status;
     size_t position_bytes = kv_position_bytes(shape, kv.type);
     size_t affordable = options->cache_bytes ? options->cache_bytes / position_bytes
                                              : affordable_positions(e, position_bytes);
-    enum status status = choose_context(e, options, affordable, err);
+    status = choose_context(e, options, affordable, err);
     if (status)
         return status;
     e->max_sequences = options->max_sequences ? options->max_sequences : DEFAULT_SEQUENCES;

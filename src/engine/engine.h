@@ -42,7 +42,7 @@ struct engine_options {
                                0: max_sequences contexts, as far as memory goes */
     size_t cache_bytes;     /* most memory for the KV cache; 0: half of what is free */
     size_t max_rows;        /* per step; 0: 512 */
-    bool kv_f32;            /* cache in F32 instead of F16 */
+    const char *kv_type;    /* of the KV cache: "f16" (NULL), "f32" or "q8_0" */
     const char *isa;
     const struct adapter_choice *adapters; /* as in struct model_options */
     size_t n_adapters;

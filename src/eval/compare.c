@@ -253,6 +253,7 @@ static enum status run_candidate(struct run *run, size_t side, struct error *err
     struct respondent_settings settings = {.path = candidate->path,
                                            .n_threads = c->n_threads,
                                            .context_length = c->context_length,
+                                           .kv_type = c->kv_type,
                                            .sample = c->sample,
                                            .seed = c->seed,
                                            .adapters = run->options->adapters[side],

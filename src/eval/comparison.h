@@ -47,6 +47,7 @@ struct comparison {
     size_t max_tokens; /* 0: the suite's own figures */
     size_t limit;      /* 0: all items */
     size_t n_threads, context_length;
+    const char *kv_type; /* as in struct engine_options; NULL: its default */
     bool sample;
     uint64_t seed;
 };

@@ -71,6 +71,7 @@ static json_t *options_json(const struct comparison *c)
     set(object, "limit", c->limit ? json_integer((json_int_t)c->limit) : NULL);
     set_size(object, "threads", c->n_threads);
     set_size(object, "context_length", c->context_length);
+    set_text(object, "kv_type", c->kv_type);
     set_text(object, "sampling", c->sample ? "model defaults" : "greedy");
     set(object, "seed", json_integer((json_int_t)c->seed));
     return object;

@@ -33,6 +33,7 @@ struct respondent_settings {
     const char *path;      /* of the model */
     size_t n_threads;      /* 0: all CPUs */
     size_t context_length; /* tokens */
+    const char *kv_type;   /* of the engine's options */
     bool sample;           /* the model's own sampling defaults with `seed`; else greedy */
     uint64_t seed;
     const struct adapter_choice *adapters; /* of the engine's options */

@@ -154,6 +154,7 @@ static enum status open_model(const struct respondent_settings *settings, void *
                                      .context_length = settings->context_length,
                                      .context_is_most = true,
                                      .max_sequences = 1,
+                                     .kv_type = settings->kv_type,
                                      .adapters = settings->adapters,
                                      .n_adapters = settings->n_adapters,
                                      .quantize = settings->quantize};

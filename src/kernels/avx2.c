@@ -87,6 +87,14 @@ INLINE v_float v_larger(v_float most, v_float v)
     return _mm256_max_ps(v, most);
 }
 
+/* The largest lane. */
+INLINE float v_largest(v_float v)
+{
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
 INLINE v_float v_round(v_float v)
 {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

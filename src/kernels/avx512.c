@@ -86,6 +86,12 @@ INLINE v_float v_larger(v_float most, v_float v)
     return _mm512_max_ps(v, most);
 }
 
+/* The largest lane. */
+INLINE float v_largest(v_float v)
+{
+    return _mm512_reduce_max_ps(v);
+}
+
 INLINE v_float v_round(v_float v)
 {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

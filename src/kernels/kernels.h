@@ -11,6 +11,7 @@
 #define TANDEM_KERNELS_KERNELS_H
 
 #include "base/error.h"
+#include "kernels/attention.h"
 #include "kernels/tensor_type.h"
 
 #include <stddef.h>
@@ -46,16 +47,7 @@ struct kernels {
      * transformers' rotate_half convention. half = rotary_dim / 2. */
     void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
 
-    /* Pieces of attention; keys and values are rows of F32 or F16, `stride` bytes apart.
-     * scores[i] = scale * dot(q, key_i), i < n_keys. */
-    void (*attention_scores)(enum tensor_type type, const float *q, const void *keys, size_t stride,
-                             size_t n_keys, size_t head_dim, float scale, float *scores);
-    /* out[d] += sum_i weights[i] * value_i[d], in order of i. */
-    void (*attention_mix)(enum tensor_type type, const float *weights, const void *values,
-                          size_t stride, size_t n_keys, size_t head_dim, float *out);
-    /* x[i] = exp(x[i] - max); returns the sum, in fixed order. max: of x[0..n). */
-    float (*exp_sum)(float *x, size_t n, float max);
-    float (*max)(const float *x, size_t n);
+    struct attention_kernels attention;
 };
 
 /* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "amx",

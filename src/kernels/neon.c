@@ -85,6 +85,12 @@ INLINE v_float v_larger(v_float most, v_float v)
     return vmaxnmq_f32(most, v);
 }
 
+/* The largest lane. */
+INLINE float v_largest(v_float v)
+{
+    return vmaxnmvq_f32(v);
+}
+
 INLINE v_float v_round(v_float v)
 {
     return vrndnq_f32(v);

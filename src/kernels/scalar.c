@@ -1,6 +1,7 @@
 /* The portable kernels: plain C, and the oracle for all others. */
-#include "kernels/half.h"
 #include "kernels/bitsandbytes.h"
+#include "kernels/block_layout.h"
+#include "kernels/half.h"
 #include "kernels/scalar_blocks.h"
 #include "kernels/tables.h"
 
@@ -85,54 +86,92 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half)
     }
 }
 
-static float load_element(enum tensor_type type, const char *row, size_t i)
+/* --- Attention: floats, in order --- */
+
+static void prepare_query(const float *q, float scale, size_t head_dim, void *prepared)
 {
-    float value;
-    if (type == TYPE_F16)
-        return f16_to_f32(load_u16(row + 2 * i));
-    memcpy(&value, row + 4 * i, sizeof value);
-    return value;
+    float *to = prepared;
+    for (size_t d = 0; d < attention_width(head_dim); d++)
+        to[d] = d < head_dim ? q[d] * scale : 0;
 }
 
-static void attention_scores(enum tensor_type type, const float *q, const void *keys, size_t stride,
-                             size_t n_keys, size_t head_dim, float scale, float *scores)
+/* 32 dimensions of all keys of a page. */
+static void decode_key_block(const uint8_t *codes, float *dst)
 {
-    for (size_t i = 0; i < n_keys; i++) {
-        const char *key = (const char *)keys + i * stride;
-        float sum = 0;
-        for (size_t d = 0; d < head_dim; d++)
-            sum += q[d] * load_element(type, key, d);
-        scores[i] = sum * scale;
-    }
+    const uint8_t *scales = codes + BLOCK * KEY_PAGE;
+    for (size_t i = 0; i < BLOCK * KEY_PAGE; i++)
+        dst[i] = (float)(int8_t)codes[i] * f16_to_f32(load_u16(scales + 2 * (i % KEY_PAGE)));
 }
 
-static void attention_mix(enum tensor_type type, const float *weights, const void *values,
-                          size_t stride, size_t n_keys, size_t head_dim, float *out)
+static void prepare_keys(enum tensor_type type, const void *stored, size_t head_dim, void *prepared)
 {
-    for (size_t i = 0; i < n_keys; i++) {
-        const char *value = (const char *)values + i * stride;
-        for (size_t d = 0; d < head_dim; d++)
-            out[d] += weights[i] * load_element(type, value, d);
-    }
+    float *to = prepared;
+    if (type == TYPE_Q8_0)
+        for (size_t d = 0; d < head_dim; d += BLOCK)
+            decode_key_block((const uint8_t *)stored + d / BLOCK * Q8_0_BYTES * KEY_PAGE,
+                             to + d * KEY_PAGE);
+    else
+        kernels_scalar.dequantize[type](stored, to, head_dim * KEY_PAGE);
+    memset(to + head_dim * KEY_PAGE, 0,
+           (attention_width(head_dim) - head_dim) * KEY_PAGE * sizeof *to);
 }
 
-static float exp_sum(float *x, size_t n, float max)
+static void prepare_values(enum tensor_type type, const void *stored, size_t n_keys,
+                           size_t head_dim, void *prepared)
 {
-    float sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        x[i] = expf(x[i] - max);
-        sum += x[i];
-    }
-    return sum;
+    const struct tensor_type_info *info = tensor_type_info(type);
+    size_t width = attention_width(head_dim);
+    size_t row_bytes = head_dim / info->block_length * info->block_bytes;
+    float *to = prepared;
+    memset(to, 0, KEY_PAGE * width * sizeof *to);
+    for (size_t i = 0; i < n_keys; i++)
+        kernels_scalar.dequantize[type]((const uint8_t *)stored + i * row_bytes, to + i * width,
+                                        head_dim);
 }
 
-static float maximum(const float *x, size_t n)
+static void attention_scores(const void *queries, size_t n, const void *keys, size_t width,
+                             float *scores)
+{
+    const float *q = queries, *page = keys;
+    memset(scores, 0, n * KEY_PAGE * sizeof *scores);
+    for (size_t r = 0; r < n; r++)
+        for (size_t d = 0; d < width; d++)
+            for (size_t i = 0; i < KEY_PAGE; i++)
+                scores[r * KEY_PAGE + i] += q[r * width + d] * page[d * KEY_PAGE + i];
+}
+
+static void attention_mix(const float *weights, size_t n, const void *values, size_t width,
+                          float *out)
+{
+    const float *page = values;
+    for (size_t r = 0; r < n; r++)
+        for (size_t i = 0; i < KEY_PAGE; i++)
+            for (size_t d = 0; d < width; d++)
+                out[r * width + d] += weights[r * KEY_PAGE + i] * page[i * width + d];
+}
+
+static void raise_max(struct softmax *state, float max, float *out, size_t width)
+{
+    float shrink = expf(state->max - max);
+    state->max = max;
+    state->sum *= shrink;
+    for (size_t d = 0; d < width; d++)
+        out[d] *= shrink;
+}
+
+static void soften(float *scores, size_t begin, size_t end, struct softmax *state, float *out,
+                   size_t width)
 {
     float max = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        if (x[i] > max)
-            max = x[i];
-    return max;
+    for (size_t i = begin; i < end; i++)
+        if (scores[i] > max)
+            max = scores[i];
+    if (max > state->max)
+        raise_max(state, max, out, width);
+    for (size_t i = 0; i < KEY_PAGE; i++) {
+        scores[i] = i >= begin && i < end ? expf(scores[i] - state->max) : 0;
+        state->sum += scores[i];
+    }
 }
 
 const struct kernels kernels_scalar = {
@@ -169,8 +208,10 @@ const struct kernels kernels_scalar = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention_scores = attention_scores,
-    .attention_mix = attention_mix,
-    .exp_sum = exp_sum,
-    .max = maximum,
+    .attention = {.prepare_query = prepare_query,
+                  .prepare_keys = prepare_keys,
+                  .prepare_values = prepare_values,
+                  .scores = attention_scores,
+                  .soften = soften,
+                  .mix = attention_mix},
 };

@@ -600,137 +600,7 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half)
                half - i < VECTOR_LANES ? half - i : VECTOR_LANES);
 }
 
-static float exp_sum(float *x, size_t n, float max)
-{
-    v_float sum = v_set(0);
-    size_t i = 0;
-    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES) {
-        v_float e = v_exp(v_sub(v_load(x + i), v_set(max)));
-        v_store(x + i, e);
-        sum = v_add(sum, e);
-    }
-    if (i < n) {
-        v_store_part(x + i, v_exp(v_sub(v_load_part(x + i, n - i), v_set(max))), n - i);
-        sum = v_add(sum, v_load_part(x + i, n - i));
-    }
-    return v_sum(sum);
-}
-
-static float maximum(const float *x, size_t n)
-{
-    v_float most = v_set(-INFINITY);
-    float max = -INFINITY, lanes[VECTOR_LANES];
-    size_t i = 0;
-    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
-        most = v_larger(most, v_load(x + i));
-    v_store(lanes, most);
-    for (size_t j = 0; j < VECTOR_LANES; j++)
-        max = lanes[j] > max ? lanes[j] : max;
-    for (; i < n; i++)
-        max = x[i] > max ? x[i] : max;
-    return max;
-}
-
-/* --- Attention --- */
-
-/* `left` elements of `width` bytes, and zeros behind them. */
-INLINE v_float load_typed(load_lanes load, size_t width, const uint8_t *p, size_t left)
-{
-    if (left >= VECTOR_LANES)
-        return load(p);
-    uint8_t padded[VECTOR_LANES * 4] = {0};
-    memcpy(padded, p, left * width);
-    return load(padded);
-}
-
-/* scores[i] of `keys` keys (1 or 4, a constant). */
-INLINE void score_keys(load_lanes load, size_t width, const size_t keys, const float *q,
-                       const uint8_t *key, size_t stride, size_t head_dim, float scale,
-                       float *scores)
-{
-    v_float sums[4];
-    UNROLL
-    for (size_t i = 0; i < keys; i++)
-        sums[i] = v_set(0);
-    for (size_t d = 0; d < head_dim; d += VECTOR_LANES) {
-        size_t left = head_dim - d;
-        v_float values = left < VECTOR_LANES ? v_load_part(q + d, left) : v_load(q + d);
-        UNROLL
-        for (size_t i = 0; i < keys; i++)
-            sums[i] =
-                v_fma(values, load_typed(load, width, key + i * stride + d * width, left), sums[i]);
-    }
-    float totals[4] = {0};
-    if (keys == 4)
-        v_add_sums4(totals, sums[0], sums[1], sums[2], sums[3]);
-    else
-        totals[0] += v_sum(sums[0]);
-    for (size_t i = 0; i < keys; i++)
-        scores[i] = totals[i] * scale;
-}
-
-INLINE void score_all(load_lanes load, size_t width, const float *q, const uint8_t *key,
-                      size_t stride, size_t n_keys, size_t head_dim, float scale, float *scores)
-{
-    size_t i = 0;
-    for (; i + 4 <= n_keys; i += 4)
-        score_keys(load, width, 4, q, key + i * stride, stride, head_dim, scale, scores + i);
-    for (; i < n_keys; i++)
-        score_keys(load, width, 1, q, key + i * stride, stride, head_dim, scale, scores + i);
-}
-
-static void attention_scores(enum tensor_type type, const float *q, const void *keys, size_t stride,
-                             size_t n_keys, size_t head_dim, float scale, float *scores)
-{
-    if (type == TYPE_F16)
-        score_all(v_load_f16, 2, q, keys, stride, n_keys, head_dim, scale, scores);
-    else
-        score_all(v_load_f32, 4, q, keys, stride, n_keys, head_dim, scale, scores);
-}
-
-/* `vectors` vectors (a constant) of out, the last of them with `left` of its lanes. */
-INLINE void mix_part(load_lanes load, size_t width, const size_t vectors, size_t left,
-                     const float *weights, const uint8_t *value, size_t stride, size_t n_keys,
-                     float *out)
-{
-    v_float sums[4];
-    UNROLL
-    for (size_t j = 0; j < vectors; j++)
-        sums[j] = v_load_part(out + j * VECTOR_LANES, j + 1 < vectors ? VECTOR_LANES : left);
-    for (size_t i = 0; i < n_keys; i++, value += stride) {
-        v_float weight = v_set(weights[i]);
-        UNROLL
-        for (size_t j = 0; j < vectors; j++)
-            sums[j] = v_fma(weight,
-                            load_typed(load, width, value + j * VECTOR_LANES * width,
-                                       j + 1 < vectors ? VECTOR_LANES : left),
-                            sums[j]);
-    }
-    UNROLL
-    for (size_t j = 0; j < vectors; j++)
-        v_store_part(out + j * VECTOR_LANES, sums[j], j + 1 < vectors ? VECTOR_LANES : left);
-}
-
-INLINE void mix_all(load_lanes load, size_t width, const float *weights, const uint8_t *value,
-                    size_t stride, size_t n_keys, size_t head_dim, float *out)
-{
-    size_t d = 0;
-    for (; d + 4 * VECTOR_LANES <= head_dim; d += 4 * VECTOR_LANES)
-        mix_part(load, width, 4, VECTOR_LANES, weights, value + d * width, stride, n_keys, out + d);
-    for (; d + VECTOR_LANES <= head_dim; d += VECTOR_LANES)
-        mix_part(load, width, 1, VECTOR_LANES, weights, value + d * width, stride, n_keys, out + d);
-    if (d < head_dim)
-        mix_part(load, width, 1, head_dim - d, weights, value + d * width, stride, n_keys, out + d);
-}
-
-static void attention_mix(enum tensor_type type, const float *weights, const void *values,
-                          size_t stride, size_t n_keys, size_t head_dim, float *out)
-{
-    if (type == TYPE_F16)
-        mix_all(v_load_f16, 2, weights, values, stride, n_keys, head_dim, out);
-    else
-        mix_all(v_load_f32, 4, weights, values, stride, n_keys, head_dim, out);
-}
+#include "kernels/vector_attention.h"
 
 const struct kernels VECTOR_TABLE = {
     .name = VECTOR_NAME,
@@ -782,10 +652,12 @@ const struct kernels VECTOR_TABLE = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention_scores = attention_scores,
-    .attention_mix = attention_mix,
-    .exp_sum = exp_sum,
-    .max = maximum,
+    .attention = {.prepare_query = prepare_query,
+                  .prepare_keys = prepare_keys,
+                  .prepare_values = prepare_values,
+                  .scores = attention_scores,
+                  .soften = soften,
+                  .mix = attention_mix},
 };
 
 #endif

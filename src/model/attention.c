@@ -1,48 +1,98 @@
-/* Attention over the KV cache, with an online softmax.
+/* Attention over the KV cache.
  *
- * The unit of work is (row, KV head). The keys are visited page by page, and the pages' borders
- * are fixed multiples of PAGE_POSITIONS, so the sums' order depends on the row's position alone.
- * Softmax is accumulated as in Milakov and Gimelshein, "Online normalizer calculation for
- * softmax" (2018): a running maximum m and sum s; when m grows, s and the output are scaled. */
+ * The unit of work is (block of rows, KV head): the query heads that share the KV head, of a few
+ * consecutive positions of one sequence, meet the cache page by page, and a page is prepared once
+ * for all of them. The pages' borders are fixed and each row has its own running softmax
+ * (kernels/attention.h), so a row's result depends on its position alone, not on its block. */
+#include "base/memory.h"
 #include "model/model_internal.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
+
+enum { BLOCK_QUERIES = 192 }; /* most queries of a unit, where one row has no more */
 
 struct job {
     const struct model *model;
     const struct kv_cache *cache;
     const struct row *rows;
-    size_t n, layer;
+    size_t layer;
+    atomic_size_t n_taken; /* units */
 };
 
-struct head {
-    const float *q;
-    float *out; /* [head_dim] */
-    float max, sum;
+/* A thread's memory. */
+struct workspace {
+    uint8_t *queries; /* [n, width] prepared, like keys and values */
+    uint8_t *keys, *values;
+    float *out;    /* [n, width] */
+    float *scores; /* [n, KEY_PAGE] */
+    struct softmax *states;
 };
 
-/* One head against the positions [begin, end) of one page. */
-static void attend_page(const struct job *job, struct head *head, const void *keys,
-                        const void *values, size_t count)
+static size_t group_size(const struct hyperparameters *s)
 {
-    const struct kernels *k = job->model->compute.kernels;
-    const struct hyperparameters *s = job->model->shape;
-    float scores[PAGE_POSITIONS];
-    size_t stride = kv_row_bytes(job->cache);
-    enum tensor_type type = kv_type(job->cache);
-    float scale = (float)(1 / sqrt((double)s->head_dim));
-    k->attention_scores(type, head->q, keys, stride, count, s->head_dim, scale, scores);
-    float max = k->max(scores, count);
-    if (max > head->max) {
-        float shrink = expf(head->max - max);
-        head->sum *= shrink;
-        for (size_t d = 0; d < s->head_dim; d++)
-            head->out[d] *= shrink;
-        head->max = max;
+    return s->n_heads / s->n_kv_heads;
+}
+
+static size_t rows_per_block(const struct hyperparameters *s)
+{
+    size_t group = group_size(s);
+    return group < BLOCK_QUERIES ? BLOCK_QUERIES / group : 1;
+}
+
+/* Room for a block's queries. */
+static size_t query_room(const struct hyperparameters *s)
+{
+    size_t n = rows_per_block(s) * group_size(s);
+    return (n + QUERY_TILE - 1) / QUERY_TILE * QUERY_TILE;
+}
+
+enum status attention_allocate(struct model *model, struct error *err)
+{
+    const struct hyperparameters *s = model->shape;
+    struct attention_scratch *a = &model->attention;
+    size_t width = attention_width(s->head_dim), queries = query_room(s), floats, parts;
+    bool fits = size_multiply(2 * (queries + KEY_PAGE), width, &floats) &&
+                size_multiply(queries, KEY_PAGE + 2, &parts) && size_add(floats, parts, &floats) &&
+                size_multiply(floats, sizeof(float), &a->thread_bytes) &&
+                size_multiply(a->thread_bytes, thread_pool_size(model->compute.pool), &a->bytes);
+    a->memory = fits ? mem_map(a->bytes) : NULL;
+    a->blocks = mem_array(model->max_rows, sizeof *a->blocks);
+    return a->memory && a->blocks ? STATUS_OK : error_memory(err, "the scratch of attention");
+}
+
+void attention_free(struct model *model)
+{
+    mem_unmap(model->attention.memory, model->attention.bytes);
+    mem_free(model->attention.blocks);
+}
+
+static struct workspace lay_out(const struct model *model, size_t thread)
+{
+    size_t width = attention_width(model->shape->head_dim), queries = query_room(model->shape);
+    size_t row = width * sizeof(float);
+    uint8_t *at = model->attention.memory + thread * model->attention.thread_bytes;
+    struct workspace w = {.queries = at, .keys = at + queries * row};
+    w.values = w.keys + KEY_PAGE * row;
+    w.out = (float *)(void *)(w.values + KEY_PAGE * row);
+    w.scores = w.out + queries * width;
+    w.states = (struct softmax *)(void *)(w.scores + queries * KEY_PAGE);
+    return w;
+}
+
+void attention_plan(struct model *model, const struct row *rows, size_t n)
+{
+    struct attention_scratch *a = &model->attention;
+    size_t most = rows_per_block(model->shape);
+    a->n_blocks = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct row_block *last = i ? &a->blocks[a->n_blocks - 1] : NULL;
+        if (last && rows[i].sequence == rows[i - 1].sequence && last->n < most)
+            last->n++;
+        else
+            a->blocks[a->n_blocks++] = (struct row_block){.first = i, .n = 1};
     }
-    head->sum += k->exp_sum(scores, count, head->max);
-    k->attention_mix(type, scores, values, stride, count, s->head_dim, head->out);
 }
 
 static size_t first_visible(const struct hyperparameters *s, size_t layer, size_t position)
@@ -52,43 +102,103 @@ static size_t first_visible(const struct hyperparameters *s, size_t layer, size_
     return position + 1 - s->sliding_window;
 }
 
-/* All query heads that share one KV head, for one row. */
-static void attend_group(const struct job *job, size_t r, size_t kv_head)
+/* Where a page that starts at `page` has `position`: 0 to KEY_PAGE. */
+static size_t clip(size_t position, size_t page)
+{
+    if (position <= page)
+        return 0;
+    return position - page < KEY_PAGE ? position - page : KEY_PAGE;
+}
+
+/* The floats of query head g of row r. */
+static size_t query_at(const struct hyperparameters *s, size_t r, size_t kv_head, size_t g)
+{
+    return (r * s->n_heads + kv_head * group_size(s) + g) * s->head_dim;
+}
+
+static void start_block(const struct job *job, struct row_block block, size_t kv_head,
+                        struct workspace *w)
 {
     const struct hyperparameters *s = job->model->shape;
-    const struct row *row = &job->rows[r];
-    size_t group = s->n_heads / s->n_kv_heads, width = s->n_heads * s->head_dim;
-    size_t position = (size_t)row->position, sequence = (size_t)row->sequence;
-    for (size_t g = 0; g < group; g++) {
-        size_t at = r * width + (kv_head * group + g) * s->head_dim;
-        struct head head = {.q = job->model->scratch.q + at,
-                            .out = job->model->scratch.attended + at,
-                            .max = -INFINITY};
-        memset(head.out, 0, s->head_dim * sizeof *head.out);
-        for (size_t p = first_visible(s, job->layer, position); p <= position;) {
-            size_t page_end = (p / PAGE_POSITIONS + 1) * PAGE_POSITIONS;
-            size_t end = page_end <= position ? page_end : position + 1;
-            attend_page(job, &head, kv_keys(job->cache, sequence, p, job->layer, kv_head),
-                        kv_values(job->cache, sequence, p, job->layer, kv_head), end - p);
-            p = end;
-        }
-        for (size_t d = 0; d < s->head_dim; d++)
-            head.out[d] /= head.sum;
+    size_t group = group_size(s), width = attention_width(s->head_dim), n = block.n * group;
+    float scale = (float)(1 / sqrt((double)s->head_dim));
+    for (size_t i = 0; i < n; i++) {
+        job->model->compute.kernels->attention.prepare_query(
+            job->model->scratch.q + query_at(s, block.first + i / group, kv_head, i % group), scale,
+            s->head_dim, w->queries + i * width * sizeof(float));
+        w->states[i] = (struct softmax){.max = -INFINITY};
+    }
+    memset(w->out, 0, n * width * sizeof *w->out);
+}
+
+static void finish_block(const struct job *job, struct row_block block, size_t kv_head,
+                         const struct workspace *w)
+{
+    const struct hyperparameters *s = job->model->shape;
+    size_t group = group_size(s), width = attention_width(s->head_dim);
+    for (size_t i = 0; i < block.n * group; i++) {
+        float *to =
+            job->model->scratch.attended + query_at(s, block.first + i / group, kv_head, i % group);
+        for (size_t d = 0; d < s->head_dim; d++) /* + 0: no sign of zero from hidden positions */
+            to[d] = (w->out[i * width + d] + 0.0f) / w->states[i].sum;
     }
 }
 
-static void attend_work(void *context, size_t thread, size_t n_threads)
+static void attend_page(const struct job *job, struct row_block block, size_t kv_head, size_t page,
+                        size_t end, struct workspace *w)
 {
-    const struct job *job = context;
-    size_t n_kv_heads = job->model->shape->n_kv_heads;
-    /* Later rows see more keys: deal the units out in turn. */
-    for (size_t unit = thread; unit < job->n * n_kv_heads; unit += n_threads)
-        attend_group(job, unit / n_kv_heads, unit % n_kv_heads);
+    const struct hyperparameters *s = job->model->shape;
+    const struct attention_kernels *k = &job->model->compute.kernels->attention;
+    const struct row *first = &job->rows[block.first];
+    size_t group = group_size(s), n = block.n * group, width = attention_width(s->head_dim);
+    size_t sequence = (size_t)first->sequence;
+    k->prepare_keys(kv_type(job->cache),
+                    kv_key_page(job->cache, sequence, page, job->layer, kv_head), s->head_dim,
+                    w->keys);
+    k->prepare_values(kv_type(job->cache),
+                      kv_value_page(job->cache, sequence, page, job->layer, kv_head),
+                      clip(end, page), s->head_dim, w->values);
+    k->scores(w->queries, n, w->keys, width, w->scores);
+    for (size_t i = 0; i < n; i++) {
+        size_t position = (size_t)first->position + i / group;
+        k->soften(w->scores + i * KEY_PAGE, clip(first_visible(s, job->layer, position), page),
+                  clip(position + 1, page), &w->states[i], w->out + i * width, width);
+    }
+    k->mix(w->scores, n, w->values, width, w->out);
 }
 
-void model_attend(struct model *model, const struct kv_cache *cache, const struct row *rows,
-                  size_t n, size_t layer)
+static void attend_block(const struct job *job, struct row_block block, size_t kv_head,
+                         struct workspace *w)
 {
-    struct job job = {.model = model, .cache = cache, .rows = rows, .n = n, .layer = layer};
+    size_t position = (size_t)job->rows[block.first].position, end = position + block.n;
+    size_t begin = first_visible(job->model->shape, job->layer, position);
+    start_block(job, block, kv_head, w);
+    for (size_t page = begin / KEY_PAGE * KEY_PAGE; page < end; page += KEY_PAGE)
+        attend_page(job, block, kv_head, page, end, w);
+    finish_block(job, block, kv_head, w);
+}
+
+/* Units are taken as threads become free; the last ones, which see most keys, first. */
+static void attend_work(void *context, size_t thread, size_t n_threads)
+{
+    (void)n_threads;
+    struct job *job = context;
+    const struct attention_kernels *k = &job->model->compute.kernels->attention;
+    size_t n_kv_heads = job->model->shape->n_kv_heads, unit;
+    size_t n_blocks = job->model->attention.n_blocks;
+    struct workspace w = lay_out(job->model, thread);
+    if (k->begin)
+        k->begin();
+    while ((unit = atomic_fetch_add(&job->n_taken, 1)) < n_blocks * n_kv_heads)
+        attend_block(job, job->model->attention.blocks[n_blocks - 1 - unit / n_kv_heads],
+                     unit % n_kv_heads, &w);
+    if (k->end)
+        k->end();
+}
+
+void attention_run(struct model *model, const struct kv_cache *cache, const struct row *rows,
+                   size_t layer)
+{
+    struct job job = {.model = model, .cache = cache, .rows = rows, .layer = layer};
     thread_pool_run(model->compute.pool, attend_work, &job);
 }

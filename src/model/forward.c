@@ -130,11 +130,9 @@ static void store_row(const struct pass *p, size_t i)
     for (size_t h = 0; h < s->n_kv_heads; h++) {
         float *key = m->scratch.k + (i * s->n_kv_heads + h) * hd;
         float *value = m->scratch.v + (i * s->n_kv_heads + h) * hd;
-        size_t sequence = (size_t)row->sequence, position = (size_t)row->position;
         k->rope(key, cosine, sine, half);
-        k->quantize[kv_type(p->cache)](key, kv_keys(p->cache, sequence, position, p->layer, h), hd);
-        k->quantize[kv_type(p->cache)](value, kv_values(p->cache, sequence, position, p->layer, h),
-                                       hd);
+        kv_store(p->cache, k, (size_t)row->sequence, (size_t)row->position, p->layer, h, key,
+                 value);
     }
 }
 
@@ -198,7 +196,7 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
     multiply(p, &w->k, w->k_bias, &a->k, s->k);
     multiply(p, &w->v, w->v_bias, &a->v, s->v);
     run(p, store_work);
-    model_attend(p->model, p->cache, p->rows, p->n, p->layer);
+    attention_run(p->model, p->cache, p->rows, p->layer);
     set_input(p, s->attended, w->o.cols);
     multiply(p, &w->o, NULL, &a->o, s->h);
     run(p, add_work);
@@ -255,6 +253,7 @@ enum status model_forward(struct model *model, struct kv_cache *cache, const str
     if (status || !n)
         return status;
     mem_guard_enter();
+    attention_plan(model, rows, n);
     run(&p, embed_work);
     for (p.layer = 0; p.layer < model->shape->n_layers; p.layer++) {
         const struct layer_weights *w = &model->weights.layers[p.layer];

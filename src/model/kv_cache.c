@@ -12,7 +12,7 @@ struct sequence {
 
 struct kv_cache {
     enum tensor_type type;
-    size_t n_layers, n_kv_heads, row_bytes, head_bytes, page_bytes, n_pages, n_sequences;
+    size_t n_layers, n_kv_heads, head_dim, row_bytes, head_bytes, page_bytes, n_pages, n_sequences;
     uint8_t *memory;      /* [n_pages * page_bytes] */
     uint32_t *references; /* [n_pages] sequences that hold the page */
     uint32_t *free_pages; /* stack */
@@ -20,6 +20,14 @@ struct kv_cache {
     struct sequence *sequences;
     uint32_t *page_lists; /* [n_sequences * n_pages] */
 };
+
+enum status kv_type_parse(const char *name, enum tensor_type *type, struct error *err)
+{
+    *type = TYPE_F16;
+    if (name && (!tensor_type_parse(name, type) || !attention_supports(*type)))
+        return error_set(err, STATUS_INVALID, "a KV cache in %s: expected f16, f32 or q8_0", name);
+    return STATUS_OK;
+}
 
 size_t kv_position_bytes(const struct hyperparameters *shape, enum tensor_type type)
 {
@@ -32,9 +40,15 @@ size_t kv_position_bytes(const struct hyperparameters *shape, enum tensor_type t
 static enum status check_options(const struct hyperparameters *shape,
                                  const struct kv_options *options, struct error *err)
 {
-    if (options->type != TYPE_F16 && options->type != TYPE_F32)
-        return error_set(err, STATUS_UNSUPPORTED, "the KV cache is F16 or F32, not %s",
-                         tensor_type_info(options->type)->name);
+    const struct tensor_type_info *info = tensor_type_info(options->type);
+    if (!attention_supports(options->type))
+        return error_set(err, STATUS_UNSUPPORTED, "the KV cache is F16, F32 or Q8_0, not %s",
+                         info->name);
+    if (shape->head_dim % info->block_length)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "a KV cache in %s needs heads of a multiple of %zu dimensions, and this "
+                         "model's have %zu: use f16",
+                         info->name, info->block_length, shape->head_dim);
     if (!options->n_positions || !options->n_sequences)
         return error_set(err, STATUS_INVALID,
                          "a KV cache needs at least one position and one "
@@ -75,6 +89,7 @@ enum status kv_cache_create(const struct hyperparameters *shape, const struct kv
     cache->type = options->type;
     cache->n_layers = shape->n_layers;
     cache->n_kv_heads = shape->n_kv_heads;
+    cache->head_dim = shape->head_dim;
     tensor_type_bytes(options->type, shape->head_dim, &cache->row_bytes);
     cache->head_bytes = cache->row_bytes * PAGE_POSITIONS;
     cache->page_bytes = kv_position_bytes(shape, options->type) * PAGE_POSITIONS;
@@ -225,30 +240,35 @@ size_t kv_reserved(const struct kv_cache *cache, size_t sequence)
     return cache->sequences[sequence].n_pages * PAGE_POSITIONS;
 }
 
-static void *locate(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
-                    size_t kv_head, size_t values)
+static uint8_t *locate(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
+                       size_t kv_head, size_t values)
 {
     uint32_t page = cache->sequences[sequence].pages[position / PAGE_POSITIONS];
-    size_t slot = (layer * 2 + values) * cache->n_kv_heads + kv_head;
-    return cache->memory + page * cache->page_bytes + slot * cache->head_bytes +
-           position % PAGE_POSITIONS * cache->row_bytes;
+    size_t part = (layer * 2 + values) * cache->n_kv_heads + kv_head;
+    return cache->memory + page * cache->page_bytes + part * cache->head_bytes;
 }
 
-void *kv_keys(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
-              size_t kv_head)
+void kv_store(const struct kv_cache *cache, const struct kernels *kernels, size_t sequence,
+              size_t position, size_t layer, size_t kv_head, const float *key, const float *value)
+{
+    size_t slot = position % PAGE_POSITIONS;
+    attention_store_key(cache->type, kernels->quantize[cache->type], key, cache->head_dim,
+                        locate(cache, sequence, position, layer, kv_head, 0), slot);
+    kernels->quantize[cache->type](
+        value, locate(cache, sequence, position, layer, kv_head, 1) + slot * cache->row_bytes,
+        cache->head_dim);
+}
+
+const void *kv_key_page(const struct kv_cache *cache, size_t sequence, size_t position,
+                        size_t layer, size_t kv_head)
 {
     return locate(cache, sequence, position, layer, kv_head, 0);
 }
 
-void *kv_values(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
-                size_t kv_head)
+const void *kv_value_page(const struct kv_cache *cache, size_t sequence, size_t position,
+                          size_t layer, size_t kv_head)
 {
     return locate(cache, sequence, position, layer, kv_head, 1);
-}
-
-size_t kv_row_bytes(const struct kv_cache *cache)
-{
-    return cache->row_bytes;
 }
 
 enum tensor_type kv_type(const struct kv_cache *cache)

@@ -5,29 +5,31 @@
  * is what prefix reuse stands on. All memory is allocated at creation. Not thread-safe: the
  * scheduler owns it.
  *
- * Layout of a page: for each layer, keys then values; of each, for each KV head,
- * [PAGE_POSITIONS, head_dim] of `type`.
+ * Layout of a page: for each layer, keys then values; of each, for each KV head, what
+ * kernels/attention.h says: values as rows, keys transposed.
  */
 #ifndef TANDEM_MODEL_KV_CACHE_H
 #define TANDEM_MODEL_KV_CACHE_H
 
 #include "base/error.h"
 #include "formats/hyperparameters.h"
-#include "kernels/tensor_type.h"
+#include "kernels/kernels.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PAGE_POSITIONS = 64 };
+enum { PAGE_POSITIONS = KEY_PAGE };
 
 struct kv_cache;
 
 struct kv_options {
-    enum tensor_type type; /* TYPE_F16 or TYPE_F32 */
+    enum tensor_type type; /* TYPE_F16, TYPE_F32 or TYPE_Q8_0 */
     size_t n_positions;    /* in all sequences together; rounded up to whole pages */
     size_t n_sequences;
 };
+/* The type that "f16" (NULL too), "f32" or "q8_0" names; the error tells which there are. */
+enum status kv_type_parse(const char *name, enum tensor_type *type, struct error *err);
 enum status kv_cache_create(const struct hyperparameters *shape, const struct kv_options *options,
                             struct kv_cache **cache, struct error *err);
 void kv_cache_free(struct kv_cache *cache);
@@ -56,13 +58,14 @@ void kv_commit(struct kv_cache *cache, size_t sequence, size_t n);
 size_t kv_reserved(const struct kv_cache *cache, size_t sequence);
 /* Takes back the last position that was committed; its room stays reserved. */
 void kv_uncommit(struct kv_cache *cache, size_t sequence);
-/* The K (or V) row of one position and KV head. Rows of following positions of the same page are
- * kv_row_bytes() apart. */
-void *kv_keys(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
-              size_t kv_head);
-void *kv_values(const struct kv_cache *cache, size_t sequence, size_t position, size_t layer,
-                size_t kv_head);
-size_t kv_row_bytes(const struct kv_cache *cache);
+/* Puts a position's key and value, [head_dim] each, into the room that was reserved for them. */
+void kv_store(const struct kv_cache *cache, const struct kernels *kernels, size_t sequence,
+              size_t position, size_t layer, size_t kv_head, const float *key, const float *value);
+/* Keys (or values) of one layer and KV head in the page that holds the position. */
+const void *kv_key_page(const struct kv_cache *cache, size_t sequence, size_t position,
+                        size_t layer, size_t kv_head);
+const void *kv_value_page(const struct kv_cache *cache, size_t sequence, size_t position,
+                          size_t layer, size_t kv_head);
 enum tensor_type kv_type(const struct kv_cache *cache);
 
 /* Which of longrope's factor sets the sequence's keys were rotated with (see

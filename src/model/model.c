@@ -134,7 +134,8 @@ static enum status set_up(struct model *model, const char *path,
     for (int is_long = 0; is_long < 2; is_long++)
         rope_frequencies(&model->shape->rope, is_long, model->inv_freq[is_long],
                          &model->rope_scale[is_long]);
-    return allocate_scratch(model, err);
+    status = allocate_scratch(model, err);
+    return status ? status : attention_allocate(model, err);
 }
 
 enum status model_open(const char *path, const struct model_options *options, struct model **out,
@@ -158,6 +159,7 @@ void model_close(struct model *model)
     if (!model)
         return;
     mem_unmap(model->scratch.memory, model->scratch.bytes);
+    attention_free(model);
     activations_free(&model->activations);
     weights_free(&model->weights);
     adapters_free(&model->adapters);
@@ -259,7 +261,7 @@ size_t model_parameters(const struct model *model)
 
 size_t model_scratch_bytes(const struct model *model)
 {
-    return model->scratch.bytes + model->activations.bytes +
+    return model->scratch.bytes + model->attention.bytes + model->activations.bytes +
            thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
 }
 

@@ -22,6 +22,19 @@ struct scratch {
     float *low;           /* [max_rows, rank of all adapters] A x */
 };
 
+/* Rows of one sequence, one position after the other, whose attention is computed together. */
+struct row_block {
+    size_t first, n;
+};
+
+/* What attention needs beside that. */
+struct attention_scratch {
+    struct row_block *blocks; /* [max_rows] of the pass */
+    size_t n_blocks;
+    uint8_t *memory; /* thread_bytes for each thread */
+    size_t bytes, thread_bytes;
+};
+
 struct model {
     struct checkpoint *checkpoint;
     char *name;
@@ -31,15 +44,21 @@ struct model {
     struct adapters adapters;
     struct compute compute;
     struct scratch scratch;
+    struct attention_scratch attention;
     struct activations activations; /* what the next matrices multiply */
     size_t max_rows;
     double inv_freq[2][MAX_ROTARY_PAIRS]; /* [is_long] */
     double rope_scale[2];
 };
 
+/* Memory for the model's shape, threads and max_rows; the model frees it with itself. */
+enum status attention_allocate(struct model *model, struct error *err);
+void attention_free(struct model *model);
+/* Once per pass: cuts its rows into blocks. */
+void attention_plan(struct model *model, const struct row *rows, size_t n);
 /* Attention of all rows of a layer: reads q of the scratch and the cache, writes `attended`.
  * The rows' own keys and values are in the cache already. */
-void model_attend(struct model *model, const struct kv_cache *cache, const struct row *rows,
-                  size_t n, size_t layer);
+void attention_run(struct model *model, const struct kv_cache *cache, const struct row *rows,
+                   size_t layer);
 
 #endif

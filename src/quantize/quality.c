@@ -41,12 +41,12 @@ struct measurement {
     size_t same_top;
 };
 
-static enum status open_side(struct side *side, struct model *model, size_t window,
-                             struct error *err)
+static enum status open_side(struct side *side, struct model *model, enum tensor_type kv_type,
+                             size_t window, struct error *err)
 {
     side->model = model;
     side->vocab_size = model_shape(model)->vocab_size;
-    struct kv_options kv = {.type = TYPE_F16, .n_positions = window, .n_sequences = 1};
+    struct kv_options kv = {.type = kv_type, .n_positions = window, .n_sequences = 1};
     enum status status = kv_cache_create(model_shape(model), &kv, &side->cache, err);
     if (status)
         return status;
@@ -182,9 +182,9 @@ enum status quality_measure(struct model *model, struct model *base, const int32
     *quality = (struct quality){0};
     enum status status = check(model, base, n, window, err);
     if (!status)
-        status = open_side(&m.sides[0], model, window, err);
+        status = open_side(&m.sides[0], model, options->kv_type, window, err);
     if (!status && base)
-        status = open_side(&m.sides[1], base, window, err);
+        status = open_side(&m.sides[1], base, TYPE_F16, window, err);
     for (size_t w = 0; w < n_windows && !status; w++) {
         if (options->progress)
             options->progress(options->context, w, n_windows);

@@ -28,6 +28,7 @@ struct quality {
 
 struct quality_options {
     size_t window;                                            /* tokens, even, at least 4 */
+    enum tensor_type kv_type;                                 /* of the model; the base's is F16 */
     void (*progress)(void *context, size_t done, size_t all); /* windows; may be NULL */
     void *context;
     const atomic_bool *cancel; /* may be NULL */

@@ -1,0 +1,197 @@
+/* Attention's kernels, over the primitives and the decoders of vector_body.h. Queries and pages are
+ * prepared as floats. Each sum is one chain of fused multiplications and additions, in order of
+ * dimensions or of positions. */
+#ifndef TANDEM_KERNELS_VECTOR_ATTENTION_H
+#define TANDEM_KERNELS_VECTOR_ATTENTION_H
+
+static void prepare_query(const float *q, float scale, size_t head_dim, void *prepared)
+{
+    float *to = prepared;
+    for (size_t d = 0; d < head_dim; d++)
+        to[d] = q[d] * scale;
+    for (size_t d = head_dim; d < attention_width(head_dim); d++)
+        to[d] = 0;
+}
+
+/* 32 dimensions of all keys of a page. */
+static void decode_key_block(const uint8_t *codes, float *dst)
+{
+    v_float scales[KEY_PAGE / VECTOR_LANES];
+    const uint8_t *stored_scales = codes + BLOCK * KEY_PAGE;
+    for (size_t j = 0; j < KEY_PAGE / VECTOR_LANES; j++)
+        scales[j] = v_load_f16(stored_scales + 2 * j * VECTOR_LANES);
+    for (size_t d = 0; d < BLOCK; d++, codes += KEY_PAGE, dst += KEY_PAGE)
+        for (size_t j = 0; j < KEY_PAGE / VECTOR_LANES; j++)
+            v_store(dst + j * VECTOR_LANES,
+                    v_mul(v_load_int8(codes + j * VECTOR_LANES), scales[j]));
+}
+
+static void prepare_keys(enum tensor_type type, const void *stored, size_t head_dim, void *prepared)
+{
+    float *to = prepared;
+    if (type == TYPE_Q8_0)
+        for (size_t d = 0; d < head_dim; d += BLOCK)
+            decode_key_block((const uint8_t *)stored + d / BLOCK * Q8_0_BYTES * KEY_PAGE,
+                             to + d * KEY_PAGE);
+    else
+        VECTOR_TABLE.dequantize[type](stored, to, head_dim * KEY_PAGE);
+    memset(to + head_dim * KEY_PAGE, 0,
+           (attention_width(head_dim) - head_dim) * KEY_PAGE * sizeof *to);
+}
+
+static void prepare_values(enum tensor_type type, const void *stored, size_t n_keys,
+                           size_t head_dim, void *prepared)
+{
+    const struct tensor_type_info *info = tensor_type_info(type);
+    size_t width = attention_width(head_dim);
+    size_t row_bytes = head_dim / info->block_length * info->block_bytes;
+    float *to = prepared;
+    for (size_t i = 0; i < n_keys; i++, to += width) {
+        VECTOR_TABLE.dequantize[type]((const uint8_t *)stored + i * row_bytes, to, head_dim);
+        memset(to + head_dim, 0, (width - head_dim) * sizeof *to);
+    }
+    memset(to, 0, (KEY_PAGE - n_keys) * width * sizeof *to);
+}
+
+/* y[r, 0..vectors) (+)= sum_k a[r, k] * b[k, ...]. Constants where this is inlined: rows, vectors
+ * and adds. */
+INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds, const float *a,
+                        size_t a_stride, const float *b, size_t b_stride, size_t n, float *y,
+                        size_t y_stride)
+{
+    v_float sums[GEMM_ROWS][4], right[4];
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        UNROLL
+    for (size_t j = 0; j < vectors; j++)
+        sums[r][j] = adds ? v_load(y + r * y_stride + j * VECTOR_LANES) : v_set(0);
+    for (size_t k = 0; k < n; k++, b += b_stride) {
+        UNROLL
+        for (size_t j = 0; j < vectors; j++)
+            right[j] = v_load(b + j * VECTOR_LANES);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            v_float left = v_set(a[r * a_stride + k]);
+            UNROLL
+            for (size_t j = 0; j < vectors; j++)
+                sums[r][j] = v_fma(left, right[j], sums[r][j]);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        UNROLL
+    for (size_t j = 0; j < vectors; j++)
+        v_store(y + r * y_stride + j * VECTOR_LANES, sums[r][j]);
+}
+
+typedef void outer_fixed(const float *a, size_t a_stride, const float *b, size_t b_stride, size_t n,
+                         float *y, size_t y_stride);
+
+#define OUTER_OF(rows, vectors, adds)                                                              \
+    static void outer_##rows##x##vectors##adds(const float *a, size_t a_stride, const float *b,    \
+                                               size_t b_stride, size_t n, float *y,                \
+                                               size_t y_stride)                                    \
+    {                                                                                              \
+        outer_block(rows, vectors, adds, a, a_stride, b, b_stride, n, y, y_stride);                \
+    }
+#define OUTERS_OF(rows) OUTER_OF(rows, 4, 0) OUTER_OF(rows, 4, 1) OUTER_OF(rows, 2, 1)
+
+OUTERS_OF(1)
+OUTERS_OF(2)
+OUTERS_OF(3)
+#if GEMM_ROWS >= 6
+OUTERS_OF(4)
+OUTERS_OF(5)
+OUTERS_OF(6)
+#define OUTER_TABLE(kind)                                                                          \
+    {                                                                                              \
+        outer_1x##kind, outer_2x##kind, outer_3x##kind, outer_4x##kind, outer_5x##kind,            \
+            outer_6x##kind                                                                         \
+    }
+#else
+#define OUTER_TABLE(kind)                                                                          \
+    {                                                                                              \
+        outer_1x##kind, outer_2x##kind, outer_3x##kind                                             \
+    }
+#endif
+static outer_fixed *const outer_scores[] = OUTER_TABLE(40);
+static outer_fixed *const outer_wide[] = OUTER_TABLE(41);
+static outer_fixed *const outer_narrow[] = OUTER_TABLE(21);
+
+static size_t next_rows(size_t left)
+{
+    return left < GEMM_ROWS ? left : GEMM_ROWS;
+}
+
+static void attention_scores(const void *queries, size_t n, const void *keys, size_t width,
+                             float *scores)
+{
+    const float *q = queries, *page = keys;
+    for (size_t r = 0, rows; r < n; r += rows) {
+        rows = next_rows(n - r);
+        for (size_t i = 0; i < KEY_PAGE; i += 4 * VECTOR_LANES)
+            outer_scores[rows - 1](q + r * width, width, page + i, KEY_PAGE, width,
+                                   scores + r * KEY_PAGE + i, KEY_PAGE);
+    }
+}
+
+static void attention_mix(const float *weights, size_t n, const void *values, size_t width,
+                          float *out)
+{
+    const float *page = values;
+    for (size_t r = 0, rows; r < n; r += rows) {
+        rows = next_rows(n - r);
+        const float *from = weights + r * KEY_PAGE;
+        size_t d = 0;
+        for (; d + 4 * VECTOR_LANES <= width; d += 4 * VECTOR_LANES)
+            outer_wide[rows - 1](from, KEY_PAGE, page + d, width, KEY_PAGE, out + r * width + d,
+                                 width);
+        if (d < width) /* 32 elements, where that is two vectors */
+            outer_narrow[rows - 1](from, KEY_PAGE, page + d, width, KEY_PAGE, out + r * width + d,
+                                   width);
+    }
+}
+
+static void hide(float *scores, size_t begin, size_t end)
+{
+    for (size_t i = 0; i < begin; i++)
+        scores[i] = -INFINITY;
+    for (size_t i = end; i < KEY_PAGE; i++)
+        scores[i] = -INFINITY;
+}
+
+static void raise_max(struct softmax *state, float max, float *out, size_t width)
+{
+    v_float shrink = v_exp(v_set(state->max - max));
+    float first[VECTOR_LANES];
+    v_store(first, shrink);
+    state->max = max;
+    state->sum *= first[0];
+    for (size_t d = 0; d < width; d += VECTOR_LANES)
+        v_store(out + d, v_mul(v_load(out + d), shrink));
+}
+
+static void soften(float *scores, size_t begin, size_t end, struct softmax *state, float *out,
+                   size_t width)
+{
+    if (begin >= end) {
+        memset(scores, 0, KEY_PAGE * sizeof *scores);
+        return;
+    }
+    if (end - begin < KEY_PAGE)
+        hide(scores, begin, end);
+    v_float most = v_load(scores), sum = v_set(0);
+    for (size_t i = VECTOR_LANES; i < KEY_PAGE; i += VECTOR_LANES)
+        most = v_larger(most, v_load(scores + i));
+    float max = v_largest(most);
+    if (max > state->max)
+        raise_max(state, max, out, width);
+    for (size_t i = 0; i < KEY_PAGE; i += VECTOR_LANES) {
+        v_float e = v_exp(v_sub(v_load(scores + i), v_set(state->max)));
+        v_store(scores + i, e);
+        sum = v_add(sum, e);
+    }
+    state->sum += v_sum(sum);
+}
+
+#endif
