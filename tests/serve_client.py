@@ -113,6 +113,10 @@ def wait_until(condition, seconds=20):
     return False
 
 
-def main():
+def make_models():
     subprocess.run([MAKER, FOLDER.name], check=True, stdout=subprocess.DEVNULL)
+
+
+def main():
+    make_models()
     unittest.main(argv=[sys.argv[0], *sys.argv[1:]])
