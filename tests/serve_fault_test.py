@@ -3,15 +3,17 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import unittest
 
-from serve_client import MODELS, PHI, QWEN, Server, main, wait_until
+from serve_client import MODELS, PHI, PROGRAM, QWEN, Server, main, wait_until
 
 LONG = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": 4000, "stream": True,
         "ignore_eos": True, "seed": 1, "temperature": 1}
@@ -193,6 +195,38 @@ class Limits(unittest.TestCase):
             self.assertEqual(answer(server), expected)
             failures = [x for x in server.lines() if x.get("event") == "model_load_failed"]
             self.assertIn("error", failures[0])
+
+
+class Adapters(unittest.TestCase):
+    def learn(self, seed, out):
+        """An adapter that changes what the model says."""
+        data = MODELS / f"{seed}.jsonl"
+        source = random.Random(seed)
+        data.write_text("".join(json.dumps({"ids": [source.randrange(2, 250) for _ in range(40)]})
+                                + "\n" for _ in range(4)))
+        shutil.rmtree(out, ignore_errors=True)
+        subprocess.run([PROGRAM, "train", "--model", str(MODELS / QWEN), "--lora", "--rank", "4",
+                        "--alpha", "12", "--data", str(data), "--out", str(out), "--steps", "25",
+                        "--lr", "0.01", "--batch-tokens", "160", "--threads", "1", "--quiet"],
+                       check=True)
+
+    def test_requests_choose_and_a_changed_one_is_read_anew(self):
+        adapter = MODELS / "style"
+        self.learn(1, adapter)
+        with Server("--adapter", str(adapter)) as server:
+            names = [m["id"] for m in server.json("GET", "/v1/models")["data"]]
+            self.assertEqual(names, [QWEN, PHI, QWEN + ":style", PHI + ":style"])
+            base, first = answer(server), answer(server, model=QWEN + ":style")
+            self.assertNotEqual(base, first)
+            self.assertEqual(answer(server, model=QWEN, adapter="style"), first)
+            self.assertEqual(answer(server, adapter="style"), first)
+            self.assertEqual(server.chat(404, adapter="other")["error"]["param"], "adapter")
+            error = server.chat(400, model=PHI, adapter="style")["error"]
+            self.assertIn("style", error["message"])
+            self.learn(2, adapter)
+            second = answer(server, adapter="style")
+            self.assertNotEqual(second, first)
+            self.assertEqual(answer(server), base)
 
 
 class Log(unittest.TestCase):

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/adapters.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/kv_type.h"
@@ -21,6 +22,9 @@ struct serve_command {
     struct serve_options options;
     struct served_model models[MAX_MODELS];
     char *names[MAX_MODELS]; /* owned */
+    struct string_list adapter_words;
+    struct adapter_list adapters;
+    struct served_adapter *served_adapters; /* with names of their own */
     size_t drain_seconds, answer_seconds, receive_seconds, memory_mib, body_mib;
     const char *key_file, *certificate_file, *private_key_file;
     struct string_list hosts, keys;
@@ -127,6 +131,27 @@ static void take_options(struct serve_command *c)
         o->log_path = NULL;
 }
 
+static enum status name_adapters(struct serve_command *c, struct error *err)
+{
+    size_t n = c->adapter_words.count;
+    enum status status = adapters_add(&c->adapters, c->adapter_words.items, n, err);
+    c->served_adapters = mem_array(n, sizeof *c->served_adapters);
+    for (size_t i = 0; i < n && !status; i++) {
+        struct served_adapter *adapter = &c->served_adapters[i];
+        *adapter =
+            (struct served_adapter){name_of(c->adapters.items[i].path), c->adapters.items[i]};
+        if (!adapter->name)
+            return error_memory(err, "the adapters");
+        c->options.n_adapters = i + 1;
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(adapter->name, c->served_adapters[j].name))
+                return error_set(err, STATUS_INVALID, "two adapters would have the name %s",
+                                 adapter->name);
+    }
+    c->options.adapters = c->served_adapters;
+    return status;
+}
+
 static void signals_to_wait_for(sigset_t *set)
 {
     sigemptyset(set);
@@ -156,7 +181,7 @@ static int serve(struct serve_command *c)
     sigset_t signals;
     signals_to_wait_for(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* in every thread: this one waits for them */
-    if (read_secrets(c, &err) || server_start(&c->options, &server, &err))
+    if (name_adapters(c, &err) || read_secrets(c, &err) || server_start(&c->options, &server, &err))
         return report_error(&err);
     if (c->keys.count == 0 && !server_is_local(server))
         log_warning("anyone who reaches %s may use it: --api-key-file asks for keys",
@@ -176,6 +201,11 @@ static void free_command(struct serve_command *c)
         mem_free(c->texts[i]);
     mem_free(c->keys.items);
     mem_free(c->hosts.items);
+    for (size_t i = 0; i < c->options.n_adapters; i++)
+        mem_free((char *)(uintptr_t)c->served_adapters[i].name);
+    mem_free(c->served_adapters);
+    adapters_clear(&c->adapters);
+    mem_free(c->adapter_words.items);
 }
 
 int command_serve(int argc, char **argv)
@@ -189,6 +219,7 @@ int command_serve(int argc, char **argv)
     const struct option options[] = {
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "listen there (127.0.0.1)"},
         {"port", 0, OPTION_SIZE, &o->port, "N", "TCP port (7860); 0: any free one"},
+        ADAPTER_OPTION(c.adapter_words),
         {"threads", 't', OPTION_SIZE, &o->engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o->engine.kv_type, "f16"),

@@ -84,7 +84,8 @@ struct answering *answering_create(struct exchange *x, enum api_kind kind, struc
         return NULL;
     x->record.is_stream = a->request.stream;
     size_t n_answers = a->request.n_prompts * (size_t)a->request.n;
-    if (!registry_acquire(x->server->registry, a->request.model, n_answers, &a->lease, error))
+    if (!registry_acquire(x->server->registry, a->request.model, a->request.adapter, n_answers,
+                          &a->lease, error))
         return NULL;
     snprintf(x->record.model, sizeof x->record.model, "%s", a->lease.model);
     return a;

@@ -267,6 +267,7 @@ static bool check_tools(const struct api_request *r, struct api_error *error)
 
 static const struct field fields[] = {
     {"model", FIELD_STRING, AT(model)},
+    {"adapter", FIELD_STRING, AT(adapter)},
     {"messages", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_messages},
     {"prompt", FIELD_CUSTOM, .kinds = API_COMPLETION, .read = read_prompt},
     {"n", FIELD_INTEGER, AT(n), .least = 1, .most = MAX_CHOICES},

@@ -25,6 +25,7 @@ struct api_request {
     enum api_kind kind;
     const json_t *document; /* whose strings the others point to */
     const char *model;      /* NULL: the first */
+    const char *adapter;    /* NULL: none but the one that the model's name names */
     const json_t *messages; /* chat: a non-empty array of checked messages */
     const json_t *prompt;   /* completion: a string, or an array of strings or of token ids */
     size_t n_prompts;       /* 1 for chat */

@@ -139,7 +139,7 @@ static json_t *convert(struct exchange *x, unsigned kind, const json_t *document
                    kind == TOKENIZE ? "either \"prompt\" or \"messages\"" : "\"tokens\"");
         return NULL;
     }
-    if (!registry_acquire(x->server->registry, r.model, 0, &lease, error))
+    if (!registry_acquire(x->server->registry, r.model, NULL, 0, &lease, error))
         return NULL;
     json_t *reply = kind == TOKENIZE ? tokenize(&r, &lease, error) : detokenize(&r, &lease, error);
     registry_release(x->server->registry, &lease);

@@ -16,7 +16,10 @@ enum residence { UNLOADED, LOADING, LOADED };
 
 /* A model that is served, in memory or not. */
 struct resident {
-    const char *name, *path;
+    const char *model, *path;
+    const struct served_adapter *adapter; /* NULL: none */
+    char *name;                           /* "model" or "model:adapter" */
+    struct timespec adapter_time;         /* when the adapter that is loaded was written */
     size_t file_bytes;
     enum residence state;
     struct engine *engine;
@@ -30,7 +33,7 @@ struct registry {
     struct serve_options options;
     struct access_log *log;
     pthread_mutex_t mutex;
-    pthread_cond_t loaded;
+    pthread_cond_t changed;     /* a model was loaded, or is not used any more */
     struct resident *residents; /* [n_residents] */
     size_t n_residents;
     size_t budget, used; /* bytes */
@@ -75,10 +78,11 @@ static size_t weight_file_bytes(const char *path)
 static size_t cache_share(const struct registry *r, const struct resident *m)
 {
     size_t weights = 0, least = (size_t)64 << 20;
+    size_t n = r->options.n_models;
     for (size_t i = 0; i < r->n_residents; i++)
-        weights += r->residents[i].file_bytes;
-    if (r->budget > weights && (r->budget - weights) / r->n_residents >= least)
-        return (r->budget - weights) / r->n_residents;
+        weights += r->residents[i].adapter ? 0 : r->residents[i].file_bytes;
+    if (r->budget > weights && (r->budget - weights) / n >= least)
+        return (r->budget - weights) / n;
     return r->budget > m->file_bytes + least ? r->budget - m->file_bytes : least;
 }
 
@@ -86,6 +90,27 @@ static size_t engine_bytes(const struct engine *engine)
 {
     struct engine_info info = engine_info(engine);
     return info.weight_bytes + info.kv_bytes + info.scratch_bytes;
+}
+
+/* --- Adapters --- */
+
+static struct timespec adapter_time(const struct resident *m)
+{
+    struct stat info;
+    char *path =
+        m->adapter ? file_join(m->adapter->choice.path, "adapter_model.safetensors") : NULL;
+    bool there = path && !stat(path, &info);
+    mem_free(path);
+    return there ? info.st_mtim : (struct timespec){0};
+}
+
+/* One that is gone stays in memory as it was. */
+static bool adapter_changed(const struct resident *m)
+{
+    struct timespec now = adapter_time(m);
+    if (now.tv_sec == 0)
+        return false;
+    return now.tv_sec != m->adapter_time.tv_sec || now.tv_nsec != m->adapter_time.tv_nsec;
 }
 
 /* --- Loading --- */
@@ -152,8 +177,9 @@ static bool refuse_load(struct registry *r, const struct resident *m, const stru
                           "shorter --context or fewer answers at once (--parallel)",
                           m->name, err->message, (double)m->file_bytes / MIB, (double)r->used / MIB,
                           (double)mem_available() / MIB);
-    return api_refuse(error, 503, "model_load_failed", "model", "%s cannot be loaded: %s", m->name,
-                      err->message);
+    bool is_misfit = m->adapter && err->status != STATUS_IO; /* the adapter is for another model */
+    return api_refuse(error, is_misfit ? 400 : 503, "model_load_failed", "model",
+                      "%s cannot be loaded: %s", m->name, err->message);
 }
 
 static void log_loaded(const struct registry *r, const struct resident *m)
@@ -174,6 +200,9 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
         return refuse_room(r, m, error);
     struct engine_options options = r->options.engine;
     options.cache_bytes = cache_share(r, m);
+    options.adapters = m->adapter ? &m->adapter->choice : NULL;
+    options.n_adapters = m->adapter ? 1 : 0;
+    m->adapter_time = adapter_time(m);
     m->state = LOADING;
     m->bytes = m->file_bytes;
     r->used += m->bytes;
@@ -187,7 +216,7 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
     m->engine = engine;
     m->state = status ? UNLOADED : LOADED;
     m->last_used = clock_seconds();
-    pthread_cond_broadcast(&r->loaded);
+    pthread_cond_broadcast(&r->changed);
     if (status)
         return refuse_load(r, m, &err, error);
     m->n_loads++;
@@ -200,19 +229,43 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
 
 /* --- Leases --- */
 
-static struct resident *find(struct registry *r, const char *model)
+static struct resident *find(struct registry *r, const char *model, const char *adapter)
 {
-    for (size_t i = 0; i < r->n_residents; i++)
-        if (!model || !strcmp(r->residents[i].name, model))
-            return &r->residents[i];
+    for (size_t i = 0; i < r->n_residents; i++) {
+        struct resident *m = &r->residents[i];
+        bool same_model = !model || !strcmp(m->model, model);
+        if (adapter ? same_model && m->adapter && !strcmp(m->adapter->name, adapter)
+                    : !model || !strcmp(m->name, model))
+            return m;
+    }
     return NULL;
 }
 
+static bool refuse_name(const char *model, const char *adapter, struct api_error *error)
+{
+    if (adapter)
+        return api_refuse(error, 404, "model_not_found", "adapter",
+                          "there is no adapter \"%s\" for that model here; GET /v1/models lists "
+                          "models and, behind a colon, their adapters",
+                          adapter);
+    return api_refuse(error, 404, "model_not_found", "model",
+                      "there is no model \"%s\" here; GET /v1/models lists them", model);
+}
+
+/* Called under the mutex; waits for what others are doing with the model. */
 static bool make_loaded(struct registry *r, struct resident *m, struct api_error *error)
 {
-    while (m->state == LOADING)
-        pthread_cond_wait(&r->loaded, &r->mutex);
-    return m->state == LOADED || load(r, m, error);
+    for (;;) {
+        if (m->state == UNLOADED)
+            return load(r, m, error);
+        bool is_stale = m->state == LOADED && m->adapter && adapter_changed(m);
+        if (m->state == LOADED && !is_stale)
+            return true;
+        if (is_stale && m->n_leases == 0)
+            unload(r, m);
+        else
+            pthread_cond_wait(&r->changed, &r->mutex);
+    }
 }
 
 static bool take_place(const struct registry *r, struct resident *m, size_t n,
@@ -228,13 +281,12 @@ static bool take_place(const struct registry *r, struct resident *m, size_t n,
     return false;
 }
 
-bool registry_acquire(struct registry *r, const char *model, size_t n_answers, struct lease *lease,
-                      struct api_error *error)
+bool registry_acquire(struct registry *r, const char *model, const char *adapter, size_t n_answers,
+                      struct lease *lease, struct api_error *error)
 {
-    struct resident *m = find(r, model);
+    struct resident *m = find(r, model, adapter);
     if (!m)
-        return api_refuse(error, 404, "model_not_found", "model",
-                          "there is no model \"%s\" here; GET /v1/models lists them", model);
+        return refuse_name(model, adapter, error);
     pthread_mutex_lock(&r->mutex);
     bool ok = take_place(r, m, n_answers, error) && make_loaded(r, m, error);
     if (ok) {
@@ -255,6 +307,7 @@ void registry_release(struct registry *r, struct lease *lease)
     m->n_leases--;
     m->n_answers -= lease->n_answers;
     m->last_used = clock_seconds();
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->mutex);
     *lease = (struct lease){0};
 }
@@ -266,6 +319,8 @@ static json_t *describe(const struct registry *r, const struct resident *m)
     json_t *entry =
         json_pack("{ss ss sI ss sb}", "id", m->name, "object", "model", "created",
                   (json_int_t)r->created, "owned_by", "tandem", "loaded", m->state == LOADED);
+    if (m->adapter)
+        json_object_set_new(entry, "adapter_of", json_string(m->model));
     if (m->state != LOADED)
         return entry;
     struct engine_info info = engine_info(m->engine);
@@ -314,10 +369,43 @@ static enum status load_first(struct registry *r, struct error *err)
 {
     struct lease lease;
     struct api_error refusal = {0};
-    if (!registry_acquire(r, NULL, 1, &lease, &refusal))
+    if (!registry_acquire(r, NULL, NULL, 1, &lease, &refusal))
         return error_set(err, STATUS_INVALID, "%s", refusal.message);
     registry_release(r, &lease);
     return STATUS_OK;
+}
+
+/* The model, or the model with an adapter; false when out of memory. */
+static bool add_resident(struct registry *r, const struct served_model *model,
+                         const struct served_adapter *adapter)
+{
+    struct resident *m = &r->residents[r->n_residents++];
+    struct strbuf name = {0};
+    *m = (struct resident){.model = model->name,
+                           .path = model->path,
+                           .adapter = adapter,
+                           .file_bytes = weight_file_bytes(model->path)};
+    model_metrics_init(&m->metrics);
+    strbuf_add(&name, model->name);
+    if (adapter)
+        strbuf_printf(&name, ":%s", adapter->name);
+    m->name = strbuf_take(&name);
+    return m->name;
+}
+
+static enum status add_residents(struct registry *r, struct error *err)
+{
+    const struct serve_options *o = &r->options;
+    bool ok = true;
+    r->residents = mem_array(o->n_models * (o->n_adapters + 1), sizeof *r->residents);
+    if (!r->residents)
+        return error_memory(err, "the list of models");
+    for (size_t i = 0; i < o->n_models && ok; i++)
+        ok = add_resident(r, &o->models[i], NULL);
+    for (size_t i = 0; i < o->n_models; i++)
+        for (size_t j = 0; j < o->n_adapters && ok; j++)
+            ok = add_resident(r, &o->models[i], &o->adapters[j]);
+    return ok ? STATUS_OK : error_memory(err, "the list of models");
 }
 
 enum status registry_create(const struct serve_options *options, struct access_log *log,
@@ -325,27 +413,17 @@ enum status registry_create(const struct serve_options *options, struct access_l
 {
     *out = NULL;
     struct registry *r = mem_alloc(sizeof *r);
-    struct resident *residents = mem_array(options->n_models, sizeof *residents);
-    if (!r || !residents) {
-        mem_free(r);
-        mem_free(residents);
+    if (!r)
         return error_memory(err, "the list of models");
-    }
     *r = (struct registry){.options = *options,
                            .log = log,
-                           .residents = residents,
-                           .n_residents = options->n_models,
                            .budget = options->memory ? options->memory : mem_available() / 4 * 3,
                            .created = time(NULL)};
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_cond_init(&r->loaded, NULL);
-    for (size_t i = 0; i < r->n_residents; i++) {
-        const struct served_model *from = &options->models[i];
-        residents[i] = (struct resident){
-            .name = from->name, .path = from->path, .file_bytes = weight_file_bytes(from->path)};
-        model_metrics_init(&residents[i].metrics);
-    }
-    enum status status = load_first(r, err);
+    pthread_cond_init(&r->changed, NULL);
+    enum status status = add_residents(r, err);
+    if (!status)
+        status = load_first(r, err);
     if (status)
         registry_free(r);
     else
@@ -360,8 +438,9 @@ void registry_free(struct registry *r)
     for (size_t i = 0; i < r->n_residents; i++) {
         engine_close(r->residents[i].engine);
         model_metrics_destroy(&r->residents[i].metrics);
+        mem_free(r->residents[i].name);
     }
-    pthread_cond_destroy(&r->loaded);
+    pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->mutex);
     mem_free(r->residents);
     mem_free(r);

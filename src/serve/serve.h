@@ -23,9 +23,17 @@ struct served_model {
     const char *name, *path;
 };
 
+/* A LoRA adapter that requests may ask for, on any of the models. */
+struct served_adapter {
+    const char *name;
+    struct adapter_choice choice;
+};
+
 struct serve_options {
     const struct served_model *models; /* [n_models] at least one; the first is the default */
     size_t n_models;
+    const struct served_adapter *adapters; /* [n_adapters] */
+    size_t n_adapters;
     size_t memory; /* bytes for all models together; 0: three quarters of what is free */
     struct engine_options engine; /* for each model */
     size_t max_queue;             /* requests that wait, for each model */
