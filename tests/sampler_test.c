@@ -159,7 +159,7 @@ static void check_distribution(const struct sampling *base, const struct history
         s.seed = (uint64_t)(which * DRAWS + i);
         struct sampler *sampler = make(&s, h);
         memcpy(copy, logits, sizeof copy);
-        sampler_choose(sampler, copy, false, 0, &choice);
+        sampler_choose(sampler, copy, NULL, false, 0, &choice);
         sampler_free(sampler);
         seen[choice.token]++;
     }
@@ -231,7 +231,7 @@ static void test_greedy_follows_the_penalties(void **state)
         s.presence_penalty = rng_uniform(&rng) - 0.5;
         struct sampler *sampler = make(&s, &h);
         memcpy(copy, logits, sizeof copy);
-        sampler_choose(sampler, copy, false, 0, &choice);
+        sampler_choose(sampler, copy, NULL, false, 0, &choice);
         sampler_free(sampler);
         reference_scores(&s, &h, logits, scores);
         for (int i = 0; i < N; i++)
@@ -246,7 +246,7 @@ static void test_greedy_takes_the_smallest_id_of_a_tie(void **state)
     logits[9] = logits[5] = logits[30] = 2;
     struct token_choice choice;
     struct sampler *sampler = make(&sampling_greedy, &(struct history){0});
-    sampler_choose(sampler, logits, true, 4, &choice);
+    sampler_choose(sampler, logits, NULL, true, 4, &choice);
     sampler_free(sampler);
     assert_int_equal(choice.token, 5);
     const int expected[] = {5, 9, 30, 0};
@@ -272,7 +272,7 @@ static void test_logprobs_are_of_the_models_own_distribution(void **state)
     s.n_logit_bias = 1;
     struct token_choice choice;
     struct sampler *sampler = make(&s, &(struct history){0});
-    sampler_choose(sampler, logits, true, 1, &choice);
+    sampler_choose(sampler, logits, NULL, true, 1, &choice);
     sampler_free(sampler);
     assert_int_equal(choice.token, 17);
     assert_true(fabs(choice.logprob + log(exp(3) + N - 1)) < 1e-5);
@@ -293,13 +293,13 @@ static void test_broken_logits_are_survived(void **state)
         s.greedy = !sampled;
         s.top_p = 0.9;
         struct sampler *sampler = make(&s, &(struct history){0});
-        sampler_choose(sampler, logits, true, 20, &choice);
+        sampler_choose(sampler, logits, NULL, true, 20, &choice);
         assert_int_equal(choice.token, 12);
         assert_true(choice.logprob == 0);
-        sampler_choose(sampler, nothing, true, 3, &choice);
+        sampler_choose(sampler, nothing, NULL, true, 3, &choice);
         assert_int_equal(choice.token, 0);
         logits[7] = INFINITY;
-        sampler_choose(sampler, logits, true, 3, &choice);
+        sampler_choose(sampler, logits, NULL, true, 3, &choice);
         assert_int_equal(choice.token, 7);
         sampler_free(sampler);
     }
@@ -319,7 +319,7 @@ static void test_steps_draw_differently_and_repeatably(void **state)
         for (int i = 0; i < 50; i++) {
             float logits[N] = {0};
             struct token_choice choice;
-            sampler_choose(sampler, logits, round == 1, 0, &choice);
+            sampler_choose(sampler, logits, NULL, round == 1, 0, &choice);
             if (round == 0)
                 first[i] = choice.token;
             assert_int_equal(choice.token, first[i]);
@@ -347,7 +347,7 @@ static void test_a_large_vocabulary(void **state)
             for (int i = 0; i < LARGE; i++) /* rising, falling, all equal */
                 logits[i] = order == 2 ? 1 : (float)(order ? LARGE - i : i) * 1e-4f;
             mem_guard_enter();
-            sampler_choose(sampler, logits, true, 20, &choice);
+            sampler_choose(sampler, logits, NULL, true, 20, &choice);
             mem_guard_leave();
             if (order < 2) { /* half of the mass lies in the best ln(2) / 1e-4 tokens */
                 int rank = order ? choice.token : LARGE - 1 - choice.token;

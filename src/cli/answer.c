@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/random.h>
 
 /* --- Settings --- */
@@ -70,6 +71,28 @@ enum status answer_settings_check(const struct answer_settings *settings, struct
         if (!*settings->stops.items[i])
             return error_set(err, STATUS_INVALID, "a text to stop at is empty");
     return sampling_check(&sampling, err);
+}
+
+static enum status constrain_to_schema(const char *path, struct constraint **constraint,
+                                       struct error *err)
+{
+    json_t *schema = json_parse_file(path, err);
+    if (!schema)
+        return err->status;
+    enum status status = constraint_from_schema(schema, constraint, err);
+    json_decref(schema);
+    return status ? error_prefix(err, "%s", path) : STATUS_OK;
+}
+
+enum status answer_constrain(struct answer_settings *s, struct error *err)
+{
+    if (s->json_schema && s->regex)
+        return error_set(err, STATUS_INVALID, "--json-schema and --regex exclude each other");
+    if (s->json_schema)
+        return constrain_to_schema(s->json_schema, &s->constraint, err);
+    if (s->regex && constraint_from_regex(s->regex, strlen(s->regex), &s->constraint, err))
+        return error_prefix(err, "--regex");
+    return STATUS_OK;
 }
 
 /* --- Ctrl-C --- */
@@ -221,6 +244,7 @@ enum status answer_stream(struct engine *engine, const struct answer_request *fr
                               .stops = from->settings->stops.items,
                               .n_stops = from->settings->stops.count,
                               .ignore_eos = from->ignore_eos,
+                              .constraint = from->settings->constraint,
                               .want_logprobs = want_logprobs,
                               .n_top_logprobs = want_logprobs ? from->n_logprobs : 0};
     struct generation *generation;

@@ -27,11 +27,15 @@ struct answer_settings {
     uint64_t seed;
     bool greedy;
     struct string_list stops;
+    const char *json_schema, *regex; /* a file's name, a pattern */
+    struct constraint *constraint;   /* what answer_constrain() made of them */
 };
 /* Nothing asked for, and a random seed. */
 void answer_settings_init(struct answer_settings *settings);
 /* STATUS_INVALID names what is out of range. */
 enum status answer_settings_check(const struct answer_settings *settings, struct error *err);
+/* Compiles the constraint that was asked for, if any, to be released with constraint_release(). */
+enum status answer_constrain(struct answer_settings *settings, struct error *err);
 struct sampling answer_sampling(const struct answer_settings *settings,
                                 const struct engine *engine);
 
@@ -48,7 +52,10 @@ struct sampling answer_sampling(const struct answer_settings *settings,
     {"frequency-penalty", 0, OPTION_NUMBER, &(s).frequency_penalty, "X", "-2 to 2; 0: off"},      \
     {"presence-penalty", 0, OPTION_NUMBER, &(s).presence_penalty, "X", "-2 to 2; 0: off"},        \
     {"seed", 0, OPTION_U64, &(s).seed, "N", "the same seed, the same answer (random)"},           \
-    {"greedy", 0, OPTION_FLAG, &(s).greedy, NULL, "always the likeliest token"}
+    {"greedy", 0, OPTION_FLAG, &(s).greedy, NULL, "always the likeliest token"},                  \
+    {"json-schema", 0, OPTION_STRING, &(s).json_schema, "FILE",                                   \
+        "answer in JSON that is valid for this JSON Schema"},                                     \
+    {"regex", 0, OPTION_STRING, &(s).regex, "PATTERN", "answer what matches PATTERN as a whole"}
 /* clang-format on */
 
 /* engine_open() with the adapters that the words name, and Ctrl-C kept for the calling thread. */

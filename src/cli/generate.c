@@ -30,13 +30,14 @@ static int print_answer(const struct answer *answer)
     return finish_output();
 }
 
-static int generate(const char *path, const struct generate_options *options, const int32_t *ids,
+static int generate(const char *path, struct generate_options *options, const int32_t *ids,
                     size_t n)
 {
     struct engine *engine;
     struct error err = {0};
     struct answer answer;
-    if (answer_open_engine(path, &options->engine, &options->adapters, &engine, &err))
+    if (answer_constrain(&options->settings, &err) ||
+        answer_open_engine(path, &options->engine, &options->adapters, &engine, &err))
         return report_error(&err);
     struct answer_request request = {.prompt = ids,
                                      .n_prompt = n,
@@ -79,7 +80,8 @@ int command_generate(int argc, char **argv)
         "generate",
         "MODEL",
         "Continues a sequence of token ids and prints {\"ids\": [...]}. Greedy, unless a sampling\n"
-        "option is given; end tokens do not end it, unless --stop-at-eos is. Needs no tokenizer.",
+        "option is given; end tokens do not end it, unless --stop-at-eos is. Needs no tokenizer,\n"
+        "unless the answer is constrained.",
         options,
         1,
         1,
@@ -108,6 +110,7 @@ int command_generate(int argc, char **argv)
         status = generate(args.operands[0], &o, ids, n);
         mem_free(ids);
     }
+    constraint_release(o.settings.constraint);
     args_free(&args);
     mem_free(o.adapters.items);
     return status;

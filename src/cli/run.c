@@ -129,7 +129,8 @@ static int run_model(struct run_options *o, const char *prompt)
     struct engine *engine;
     struct conversation c;
     struct error err = {0};
-    if (answer_open_engine(o->model, &o->engine, &o->adapters, &engine, &err))
+    if (answer_constrain(&o->settings, &err) ||
+        answer_open_engine(o->model, &o->engine, &o->adapters, &engine, &err))
         return report_error(&err);
     enum status status = check_model(engine, o, &err);
     if (!conversation_init(&c, engine, &o->settings))
@@ -223,6 +224,7 @@ int command_run(int argc, char **argv)
         "  git diff | tandem run models/qwen --system \"Review this diff.\"\n"
         "  tandem run models/qwen\n"
         "  tandem run models/qwen --quantize nf4\n"
+        "  tandem run models/qwen --regex \"(yes|no)\" \"Is Rust memory-safe?\"\n"
         "  tandem run -p \"List 3 fruits, one per line.\"\n",
         .n_models = 1,
         .default_model = DEFAULT_MODEL};
@@ -232,6 +234,7 @@ int command_run(int argc, char **argv)
         status = run(&usage, &o, &args);
         args_free(&args);
     }
+    constraint_release(o.settings.constraint);
     mem_free(o.settings.stops.items);
     mem_free(o.adapters.items);
     return status;

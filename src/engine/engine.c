@@ -208,6 +208,7 @@ void engine_close(struct engine *e)
     mem_free(e->logits);
     kv_cache_free(e->cache);
     chat_template_free(e->chat);
+    token_masker_free(e->masker);
     tokenizer_free(e->tokenizer);
     model_close(e->model);
     pthread_cond_destroy(&e->wake);
@@ -285,6 +286,32 @@ const char *engine_file(const struct engine *e, size_t index, size_t *bytes)
 }
 
 /* --- Requests --- */
+
+/* Made outside of the lock, which the step thread wants, too. */
+enum status engine_masker(struct engine *e, struct token_masker **out, struct error *err)
+{
+    struct token_masker *fresh;
+    pthread_mutex_lock(&e->mutex);
+    *out = e->masker;
+    pthread_mutex_unlock(&e->mutex);
+    if (*out)
+        return STATUS_OK;
+    if (!e->tokenizer)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "%s: constrained output needs a tokenizer, and this checkpoint has none",
+                         model_path(e->model));
+    size_t vocab_size = model_shape(e->model)->vocab_size;
+    enum status status = token_masker_create(e->tokenizer, vocab_size, &fresh, err);
+    if (status)
+        return status;
+    pthread_mutex_lock(&e->mutex);
+    *out = e->masker ? e->masker : fresh;
+    e->masker = *out;
+    pthread_mutex_unlock(&e->mutex);
+    if (*out != fresh)
+        token_masker_free(fresh);
+    return STATUS_OK;
+}
 
 static enum status check_prompt(const struct engine *e, const struct request *request,
                                 struct error *err)

@@ -20,6 +20,7 @@
 #define TANDEM_ENGINE_ENGINE_H
 
 #include "base/error.h"
+#include "engine/constraint.h"
 #include "engine/sampler.h"
 #include "model/model.h" /* enum family, struct generation_defaults */
 #include "text/chat.h"
@@ -95,13 +96,15 @@ struct request {
     const int32_t *eos_ids; /* NULL: the checkpoint's list */
     size_t n_eos_ids;
     bool want_logprobs;
-    size_t n_top_logprobs; /* 0 to MAX_TOP_LOGPROBS */
-    uint64_t client;       /* whose request it is: clients get equal shares of the engine */
+    size_t n_top_logprobs;         /* 0 to MAX_TOP_LOGPROBS */
+    struct constraint *constraint; /* what the answer may be; NULL: anything. Shared, not copied */
+    uint64_t client;               /* whose request it is: clients get equal shares of the engine */
 };
 
 enum finish_reason {
     FINISH_NONE,
-    FINISH_EOS,    /* an end token (it is not part of the ids or the text) */
+    FINISH_EOS,    /* an end token (it is not part of the ids or the text), or the constraint's
+                      document is complete */
     FINISH_STOP,   /* a stop string */
     FINISH_LENGTH, /* max_tokens, or the context is full */
     FINISH_CANCELLED,

@@ -8,7 +8,9 @@
 #define TANDEM_ENGINE_INTERNAL_H
 
 #include "base/memory.h"
+#include "engine/constraint_grammar.h"
 #include "engine/engine.h"
+#include "engine/token_mask.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,6 +51,10 @@ struct generation {
     double submitted, first_step, first_token, last_token;
     size_t cached_tokens;
     struct detokenizer detokenizer;
+    struct constraint *constraint; /* NULL: none; then what follows is not used */
+    struct token_masker *masker;   /* the engine's */
+    struct walker walker;
+    uint64_t *allowed;   /* [vocab_size bits] what may be chosen next */
     struct strbuf fresh; /* text of the newest token */
     struct generation *next;
 
@@ -119,7 +125,11 @@ struct engine {
     pthread_cond_t wake;
     struct generation *submitted; /* newest first */
     bool closing;
+    struct token_masker *masker; /* made for the first request that has a constraint */
 };
+
+/* The engine's masker, which is made where there is none yet. It serves the step thread alone. */
+enum status engine_masker(struct engine *engine, struct token_masker **masker, struct error *err);
 
 /* The step thread's main function. */
 void *scheduler_run(void *engine);
@@ -132,6 +142,8 @@ enum finish_reason generation_take(struct generation *generation, const struct t
 /* Gives the rest of the text and EVENT_END. The generation may be gone when this returns. */
 void generation_end(struct generation *generation, enum finish_reason reason,
                     const struct error *err);
+/* Finds out what the constraint allows next; nothing to do where there is none. */
+enum status generation_constrain(struct generation *generation, struct error *err);
 /* For submit: memory and state for a checked request. */
 enum status generation_create(struct engine *engine, const struct request *request,
                               size_t max_tokens, struct generation **generation, struct error *err);

@@ -58,6 +58,20 @@ static bool allocate_records(struct generation *g, const struct request *request
            (g->alternatives = arena_alloc(&g->arena, bytes));
 }
 
+/* What the constraint needs; g->masker tells that there is one. */
+static enum status begin_constraint(struct generation *g, struct constraint *constraint,
+                                    struct error *err)
+{
+    enum status status = engine_masker(g->engine, &g->masker, err);
+    if (status)
+        return status;
+    g->allowed = arena_alloc(&g->arena, token_masker_words(g->masker) * sizeof *g->allowed);
+    if (!g->allowed)
+        return error_memory(err, "a request");
+    g->constraint = constraint_retain(constraint);
+    return walker_init(&g->walker, &constraint->grammar, err);
+}
+
 static enum status fill_in(struct generation *g, const struct request *request, struct error *err)
 {
     if (!copy_stops(g, request) || !copy_eos(g, request) || !allocate_records(g, request))
@@ -70,7 +84,7 @@ static enum status fill_in(struct generation *g, const struct request *request, 
         sampler_accept(g->sampler, g->tokens[i], false);
     if (g->engine->tokenizer)
         detokenizer_init(&g->detokenizer, g->engine->tokenizer, TOKENIZER_SKIP_SPECIAL);
-    return STATUS_OK;
+    return request->constraint ? begin_constraint(g, request->constraint, err) : STATUS_OK;
 }
 
 enum status generation_create(struct engine *engine, const struct request *request,
@@ -102,6 +116,8 @@ void generation_destroy(struct generation *g)
     if (g->engine->tokenizer && g->sampler)
         detokenizer_free(&g->detokenizer);
     sampler_free(g->sampler);
+    walker_free(&g->walker);
+    constraint_release(g->constraint);
     strbuf_free(&g->fresh);
     strbuf_free(&g->text);
     strbuf_free(&g->piece);
@@ -250,6 +266,49 @@ static void add_record(struct generation *g, const struct token_choice *choice)
     }
 }
 
+/* End tokens may follow where the document may end; as text they never count. */
+static void allow_eos(struct generation *g)
+{
+    size_t vocab_size = model_shape(g->engine->model)->vocab_size;
+    for (size_t i = 0; i < g->n_eos_ids; i++) {
+        int32_t id = g->eos_ids[i];
+        if (id < 0 || (size_t)id >= vocab_size)
+            continue;
+        if (g->walker.now.may_end && !g->ignore_eos)
+            mask_set(g->allowed, (size_t)id);
+        else if (!g->ignore_eos)
+            mask_clear(g->allowed, (size_t)id);
+    }
+}
+
+enum status generation_constrain(struct generation *g, struct error *err)
+{
+    if (!g->constraint)
+        return STATUS_OK;
+    enum status status =
+        token_masker_fill(g->masker, &g->walker, g->constraint->id, g->allowed, err);
+    if (status)
+        return status;
+    allow_eos(g);
+    for (size_t i = 0; i < token_masker_words(g->masker); i++)
+        if (g->allowed[i])
+            return STATUS_OK;
+    return error_set(err, STATUS_UNSUPPORTED,
+                     "no token of this model's vocabulary can continue the document here");
+}
+
+/* Whether the document is complete and nothing can follow. */
+static bool is_complete(const struct generation *g)
+{
+    const struct position_set *now = &g->walker.now;
+    return g->constraint && now->may_end && now->begin == now->end;
+}
+
+static enum status follow_constraint(struct generation *g, int32_t token, struct error *err)
+{
+    return g->constraint ? token_masker_accept(g->masker, &g->walker, token, err) : STATUS_OK;
+}
+
 enum finish_reason generation_take(struct generation *g, const struct token_choice *choice,
                                    struct error *err)
 {
@@ -260,7 +319,7 @@ enum finish_reason generation_take(struct generation *g, const struct token_choi
         g->first_token = g->last_token;
     g->tokens[g->n_tokens++] = choice->token;
     sampler_accept(g->sampler, choice->token, true);
-    if (push_text(g, choice->token, err))
+    if (push_text(g, choice->token, err) || follow_constraint(g, choice->token, err))
         return FINISH_ERROR;
     pthread_mutex_lock(&g->mutex);
     bool stopped = add_text(g), failed = g->text.failed;
@@ -273,6 +332,8 @@ enum finish_reason generation_take(struct generation *g, const struct token_choi
     }
     if (stopped)
         return FINISH_STOP;
+    if (is_complete(g))
+        return FINISH_EOS;
     return g->n_tokens == g->n_prompt + g->max_tokens ? FINISH_LENGTH : FINISH_NONE;
 }
 

@@ -387,6 +387,26 @@ static int32_t sample(struct sampler *sampler, float *logits, int32_t best)
     return draw(sampler, n);
 }
 
+static bool is_allowed(const uint64_t *allowed, size_t id)
+{
+    return allowed[id / 64] >> id % 64 & 1;
+}
+
+/* Takes away what is not allowed. The largest of the rest, the smallest id on a tie. */
+static int32_t keep_allowed(float *logits, size_t n, const uint64_t *allowed)
+{
+    size_t best = 0;
+    while (best + 1 < n && !is_allowed(allowed, best))
+        best++;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_allowed(allowed, i))
+            logits[i] = -INFINITY;
+        else if (logits[i] > logits[best])
+            best = i;
+    }
+    return (int32_t)best;
+}
+
 static int32_t largest_of(const float *logits, size_t n)
 {
     size_t best = 0;
@@ -396,8 +416,8 @@ static int32_t largest_of(const float *logits, size_t n)
     return (int32_t)best;
 }
 
-void sampler_choose(struct sampler *sampler, float *logits, bool want_logprob, size_t n_top,
-                    struct token_choice *choice)
+void sampler_choose(struct sampler *sampler, float *logits, const uint64_t *allowed,
+                    bool want_logprob, size_t n_top, struct token_choice *choice)
 {
     size_t n = sampler->vocab_size;
     int32_t best;
@@ -416,6 +436,8 @@ void sampler_choose(struct sampler *sampler, float *logits, bool want_logprob, s
         apply_penalties(sampler, logits);
         best = largest_of(logits, n);
     }
+    if (allowed)
+        best = keep_allowed(logits, n, allowed);
     choice->token = is_greedy(&sampler->sampling) ? best : sample(sampler, logits, best);
     choice->logprob = want_logprob ? (float)((double)sampler->raw[choice->token] - normalizer) : 0;
     sampler->step++;

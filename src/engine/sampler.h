@@ -1,8 +1,9 @@
 /* From logits to a token: processors and warpers in transformers' order and meaning.
  *
- * Order: repetition penalty, frequency and presence penalties (OpenAI's formula), logit bias, then
- * for sampling: temperature, top-k, top-p, min-p, and one draw. Greedy takes the largest logit,
- * the smallest id on a tie. The draw depends on the seed, the step and the logits alone.
+ * Order: repetition penalty, frequency and presence penalties (OpenAI's formula), logit bias, what
+ * a constraint allows, then for sampling: temperature, top-k, top-p, min-p, and one draw. Greedy
+ * takes the largest logit, the smallest id on a tie. The draw depends on the seed, the step and the
+ * logits alone.
  */
 #ifndef TANDEM_ENGINE_SAMPLER_H
 #define TANDEM_ENGINE_SAMPLER_H
@@ -54,9 +55,10 @@ enum status sampler_create(const struct sampling *sampling, size_t vocab_size,
 void sampler_free(struct sampler *sampler);
 /* Tell the sampler of a token that is part of the context. */
 void sampler_accept(struct sampler *sampler, int32_t token, bool is_answer);
-/* Chooses; logits [vocab_size] are changed. n_top: how many alternatives to report (0 to
- * MAX_TOP_LOGPROBS); want_logprob false leaves logprob 0 and saves the work. */
-void sampler_choose(struct sampler *sampler, float *logits, bool want_logprob, size_t n_top,
-                    struct token_choice *choice);
+/* Chooses; logits [vocab_size] are changed. `allowed` [vocab_size bits], where it is not NULL, has
+ * a bit for each token that may be chosen, at least one. n_top: how many alternatives to report (0
+ * to MAX_TOP_LOGPROBS); want_logprob false leaves logprob 0 and saves the work. */
+void sampler_choose(struct sampler *sampler, float *logits, const uint64_t *allowed,
+                    bool want_logprob, size_t n_top, struct token_choice *choice);
 
 #endif

@@ -407,8 +407,10 @@ static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
 static enum finish_reason take_token(struct generation *g, float *logits, struct error *err)
 {
     struct token_choice choice;
+    if (generation_constrain(g, err))
+        return FINISH_ERROR;
     mem_guard_enter();
-    sampler_choose(g->sampler, logits, g->want_logprobs, g->n_top, &choice);
+    sampler_choose(g->sampler, logits, g->allowed, g->want_logprobs, g->n_top, &choice);
     mem_guard_leave();
     return generation_take(g, &choice, err);
 }

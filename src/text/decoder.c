@@ -454,3 +454,15 @@ enum status decoder_token_bytes(const struct decoder *decoder, const char *token
     strbuf_free(&text);
     return status;
 }
+
+bool decoder_drops_first_space(const struct decoder *decoder)
+{
+    for (size_t i = 0; i < decoder->count; i++) {
+        const struct decoder_step *step = &decoder->steps[i];
+        if (step->kind == STEP_STRIP && step->start > 0 && !strcmp(step->character, " "))
+            return true;
+        if (step->kind == STEP_METASPACE && step->drops_first)
+            return true;
+    }
+    return false;
+}

@@ -51,4 +51,7 @@ void decoder_state_free(struct decoder_state *state);
 enum status decoder_token_bytes(const struct decoder *decoder, const char *token, size_t length,
                                 struct strbuf *out, struct error *err);
 
+/* Whether decoding drops a space at the very beginning of a text. */
+bool decoder_drops_first_space(const struct decoder *decoder);
+
 #endif

@@ -261,6 +261,11 @@ size_t tokenizer_token_bytes(const struct tokenizer *tk, int32_t id, const char 
     return tk->byte_offsets[id + 1] - tk->byte_offsets[id];
 }
 
+bool tokenizer_drops_first_space(const struct tokenizer *tk)
+{
+    return decoder_drops_first_space(&tk->decoder);
+}
+
 bool tokenizer_is_special(const struct tokenizer *tk, int32_t id)
 {
     const struct token_entry *entry = token_table_at(&tk->tokens, id);

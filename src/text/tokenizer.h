@@ -58,6 +58,8 @@ const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id);
 /* The bytes that the token stands for by itself (no stripping of leading spaces), e.g. for
  * logprobs; returns their number, 0 for ids without a token. Lives as long as the tokenizer. */
 size_t tokenizer_token_bytes(const struct tokenizer *tokenizer, int32_t id, const char **bytes);
+/* Whether a decoded text lacks the space with which its first token begins. */
+bool tokenizer_drops_first_space(const struct tokenizer *tokenizer);
 bool tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id);
 int32_t tokenizer_bos(const struct tokenizer *tokenizer); /* VOCAB_NO_ID where there is none */
 int32_t tokenizer_eos(const struct tokenizer *tokenizer);

@@ -1,0 +1,73 @@
+#include "engine/grammar_format.h"
+
+#include <string.h>
+
+/* Years 0001 to 9999; the 29th of February in leap years. */
+#define YEAR "(?:[1-9]\\d{3}|0[1-9]\\d\\d|00[1-9]\\d|000[1-9])"
+#define LEAP_TENS "(?:0[48]|[2468][048]|[13579][26])"
+#define LEAP_YEAR "(?:\\d\\d" LEAP_TENS "|" LEAP_TENS "00)"
+#define DATE                                                                                       \
+    "(?:" YEAR "-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|"                                  \
+    "(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|02-(?:0[1-9]|1\\d|2[0-8]))|" LEAP_YEAR "-02-29)"
+#define HOUR_MINUTE "(?:[01]\\d|2[0-3]):[0-5]\\d"
+#define TIME HOUR_MINUTE ":[0-5]\\d(?:\\.\\d{1,9})?(?:Z|[+-]" HOUR_MINUTE ")"
+
+#define N "\\d{1,9}"
+#define DURATION_TIME "T(?:" N "H(?:" N "M(?:" N "S)?)?|" N "M(?:" N "S)?|" N "S)"
+#define DURATION_DATE "(?:" N "Y(?:" N "M(?:" N "D)?)?|" N "M(?:" N "D)?|" N "D)"
+#define DURATION "P(?:" N "W|" DURATION_DATE "(?:" DURATION_TIME ")?|" DURATION_TIME ")"
+
+/* A label has no two hyphens together: so it is none of the encoded ones, "xn--...". */
+#define LABEL "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
+#define HOST LABEL "(?:\\." LABEL ")*"
+#define SHORT_LABELS "[^.]{1,63}(?:\\.[^.]{1,63})*"
+#define ATOM "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+
+#define BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
+#define IPV4 BYTE "(?:\\." BYTE "){3}"
+#define H "[0-9A-Fa-f]{1,4}"
+#define IPV6                                                                                       \
+    "(?:(?:" H ":){7}" H "|(?:" H ":){1,7}:|:(?::" H "){1,7}|::|(?:" H ":){1,6}:" H "|"            \
+    "(?:" H ":){1,5}(?::" H "){1,2}|(?:" H ":){1,4}(?::" H "){1,3}|"                               \
+    "(?:" H ":){1,3}(?::" H "){1,4}|(?:" H ":){1,2}(?::" H "){1,5}|" H ":(?::" H "){1,6})"
+
+#define HEX "[0-9A-Fa-f]"
+#define UUID HEX "{8}-" HEX "{4}-" HEX "{4}-" HEX "{4}-" HEX "{12}"
+
+/* RFC 3986, with a scheme. */
+#define ESCAPED "%" HEX HEX
+#define PCHAR "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" ESCAPED ")"
+#define REG_NAME "(?:[A-Za-z0-9._~!$&'()*+,;=-]|" ESCAPED ")*"
+#define USER "(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|" ESCAPED ")*@)?"
+#define AUTHORITY USER "(?:\\[" IPV6 "\\]|" REG_NAME ")(?::\\d{0,5})?"
+#define PATH_ON "(?:/" PCHAR "*)*"
+#define HIERARCHY "(?://" AUTHORITY PATH_ON "|/(?:" PCHAR "+" PATH_ON ")?|" PCHAR "+" PATH_ON ")?"
+#define QUERY "(?:" PCHAR "|[/?])*"
+#define URI "[A-Za-z][A-Za-z0-9+.-]*:" HIERARCHY "(?:\\?" QUERY ")?(?:#" QUERY ")?"
+
+const char format_names[] =
+    "date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6, uri";
+
+const char *const *format_patterns(const char *format)
+{
+    enum { MOST = 4 };
+    static const struct {
+        const char *name;
+        const char *patterns[MOST];
+    } formats[] = {
+        {"date", {DATE}},
+        {"time", {TIME}},
+        {"date-time", {DATE "T" TIME}},
+        {"duration", {DURATION}},
+        {"uuid", {UUID}},
+        {"email", {ATOM "(?:\\." ATOM ")*@" HOST, "[^@]{1,64}@" SHORT_LABELS, "[^@]*@[^@]{1,253}"}},
+        {"hostname", {HOST, SHORT_LABELS, ".{1,253}"}},
+        {"ipv4", {IPV4}},
+        {"ipv6", {IPV6}},
+        {"uri", {URI}},
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(format, formats[i].name))
+            return formats[i].patterns;
+    return NULL;
+}
