@@ -23,7 +23,7 @@ ALLOWED = {
 PUBLIC_HEADERS = {
     ("formats", "kernels"): {"kernels/tensor_type.h", "kernels/half.h", "kernels/bitsandbytes.h"},
     ("eval", "engine"): {"engine/engine.h", "engine/sampler.h"},
-    ("serve", "engine"): {"engine/engine.h", "engine/sampler.h"},
+    ("serve", "engine"): {"engine/engine.h", "engine/sampler.h", "engine/constraint.h"},
 }
 
 
