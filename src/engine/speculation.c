@@ -1,0 +1,95 @@
+#include "engine/speculation.h"
+
+#include <stdbool.h>
+
+/* The longest match wins; a single token says too little. */
+enum { LONGEST_MATCH = 4, SHORTEST_MATCH = 2 };
+
+/* At first guesses are given a fair chance. What is learned of one guess weighs LEARN_RATE; while
+ * none are worth it, the estimate creeps back, so that they are tried again at times. */
+static const double FIRST_ACCEPTANCE = 0.6, LEARN_RATE = 0.1, RECOVERY_RATE = 0.01;
+static const double TIME_RATE = 0.2;
+
+void draft_init(struct draft *draft)
+{
+    *draft = (struct draft){.acceptance = FIRST_ACCEPTANCE};
+}
+
+static bool matches(const int32_t *a, const int32_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+/* The end of the latest earlier occurrence of the last `length` tokens; 0: there is none. */
+static size_t find_earlier(const int32_t *tokens, size_t n, size_t length)
+{
+    const int32_t *last = tokens + n - length;
+    for (size_t end = n - 1; end >= length; end--)
+        if (tokens[end - 1] == tokens[n - 1] && matches(tokens + end - length, last, length - 1))
+            return end;
+    return 0;
+}
+
+void draft_look_up(struct draft *draft, const int32_t *tokens, size_t n, size_t most)
+{
+    draft->count = 0;
+    for (size_t length = LONGEST_MATCH; length >= SHORTEST_MATCH; length--) {
+        size_t from = n > length ? find_earlier(tokens, n, length) : 0;
+        if (!from)
+            continue;
+        /* Where the text repeats itself, what follows may reach into the guesses. */
+        for (; draft->count < most; draft->count++, from++)
+            draft->tokens[draft->count] = from < n ? tokens[from] : draft->tokens[from - n];
+        return;
+    }
+}
+
+void draft_learn(struct draft *draft, size_t n_accepted)
+{
+    for (size_t i = 0; i < n_accepted; i++)
+        draft->acceptance += LEARN_RATE * (1 - draft->acceptance);
+    if (n_accepted < draft->count)
+        draft->acceptance -= LEARN_RATE * draft->acceptance;
+    draft->n_guessed += draft->count;
+    draft->n_accepted += n_accepted;
+}
+
+void pass_times_add(struct pass_times *times, size_t rows, double seconds)
+{
+    if (rows > MAX_TIMED_ROWS)
+        return;
+    double *known = &times->seconds[rows];
+    *known = *known > 0 ? *known + TIME_RATE * (seconds - *known) : seconds;
+}
+
+/* What a pass takes: no more than one of more rows, so that a single slow one does no harm for
+ * long. Where none so large ever was, what the largest took: so it gets tried. */
+static double pass_seconds(const struct pass_times *times, size_t rows)
+{
+    double least = 0;
+    for (size_t r = MAX_TIMED_ROWS; r > 0 && (r >= rows || least == 0); r--)
+        if (times->seconds[r] > 0 && (least == 0 || times->seconds[r] < least))
+            least = times->seconds[r];
+    return least;
+}
+
+void draft_trim(struct draft *draft, const struct pass_times *times, size_t rows)
+{
+    double tokens = (double)rows + 1, chance = 1, best = 0;
+    size_t best_count = 0;
+    for (size_t k = 0; k <= draft->count; k++) {
+        double seconds = pass_seconds(times, rows + 1 + k);
+        if (k > 0)
+            tokens += chance *= draft->acceptance;
+        if (seconds > 0 && tokens / seconds > best) {
+            best = tokens / seconds;
+            best_count = k;
+        }
+    }
+    if (best_count == 0 && draft->count > 0)
+        draft->acceptance += RECOVERY_RATE * (FIRST_ACCEPTANCE - draft->acceptance);
+    draft->count = best_count;
+}
