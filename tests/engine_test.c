@@ -21,6 +21,8 @@
 enum { MAX_ANSWER = 300 };
 
 static char models[] = "/tmp/tandem-engine-test-XXXXXX";
+/* Of engines that are opened without saying so: everything is tested with both. */
+static enum speculation speculation;
 
 /* --- Helpers --- */
 
@@ -41,6 +43,8 @@ static struct engine *open_path(const char *path, const struct engine_options *o
     struct engine_options all = options ? *options : (struct engine_options){0};
     if (all.n_threads == 0)
         all.n_threads = 1;
+    if (all.speculation == SPECULATION_AUTO)
+        all.speculation = speculation;
     if (engine_open(path, &all, &engine, &err))
         fail_msg("%s", err.message);
     return engine;
@@ -755,6 +759,44 @@ static int remove_models(void **state)
     return run_command("rm -rf %s", models);
 }
 
+/* Guesses change nothing but the number of steps, whatever ends the answer, one request alone and
+ * several together, greedy and sampled. */
+static void test_guesses_change_nothing(void **state)
+{
+    (void)state;
+    enum { N = 4, PROMPT = 40 };
+    static struct answer plain[N], guessed[N], together[N];
+    int32_t ids[N][PROMPT];
+    size_t accepted = 0, guesses = 0;
+    struct engine *without =
+        open_random("qwen2", &(struct engine_options){.speculation = SPECULATION_OFF});
+    struct engine *with =
+        open_random("qwen2", &(struct engine_options){.speculation = SPECULATION_ALWAYS});
+    struct generation *generations[N];
+    struct request requests[N];
+    for (unsigned i = 0; i < N; i++) {
+        make_prompt(ids[i], PROMPT, 3, i);
+        for (size_t k = 0; k < PROMPT; k++)
+            ids[i][k] %= i % 2 ? 250 : 5; /* much that was there before, and little */
+        requests[i] = make_request(ids[i], PROMPT, 60 + i, i < 2 ? 0 : i);
+        ask(without, &requests[i], &plain[i]);
+        ask(with, &requests[i], &guessed[i]);
+        assert_same(&plain[i], &guessed[i]);
+        assert_int_equal(plain[i].stats.guessed_tokens, 0);
+        guesses += guessed[i].stats.guessed_tokens;
+        accepted += guessed[i].stats.accepted_tokens;
+    }
+    assert_true(accepted > 0 && accepted < guesses);
+    for (unsigned i = 0; i < N; i++)
+        generations[i] = submit(with, &requests[i]);
+    for (unsigned i = 0; i < N; i++) {
+        read_answer(generations[i], &together[i]);
+        assert_same(&plain[i], &together[i]);
+    }
+    engine_close(without);
+    engine_close(with);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -773,6 +815,9 @@ int main(void)
         cmocka_unit_test(test_clients_take_turns),
         cmocka_unit_test(test_a_long_prompt_stalls_nobody),
         cmocka_unit_test(test_many_clients_at_once),
+        cmocka_unit_test(test_guesses_change_nothing),
     };
-    return cmocka_run_group_tests(tests, make_models, remove_models);
+    int failed = cmocka_run_group_tests_name("as it comes", tests, make_models, NULL);
+    speculation = SPECULATION_ALWAYS;
+    return failed + cmocka_run_group_tests_name("guessing always", tests, NULL, remove_models);
 }

@@ -121,7 +121,11 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
 static enum status allocate_steps(struct engine *e, struct error *err)
 {
     size_t vocab_size = model_shape(e->model)->vocab_size, n_logits;
-    if (!size_multiply(e->max_sequences, vocab_size, &n_logits))
+    size_t rows_left = model_max_rows(e->model) - e->max_sequences;
+    e->n_guess_rows = rows_left < MAX_DRAFT ? rows_left : MAX_DRAFT;
+    if (e->speculation == SPECULATION_OFF)
+        e->n_guess_rows = 0;
+    if (!size_multiply(e->max_sequences + e->n_guess_rows, vocab_size, &n_logits))
         return error_memory(err, "the logits");
     e->running = mem_array(e->max_sequences, sizeof *e->running);
     e->lengths = mem_array(e->max_sequences, sizeof *e->lengths);
@@ -146,6 +150,7 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
                                           .adapters = options->adapters,
                                           .n_adapters = options->n_adapters,
                                           .quantize = options->quantize};
+    e->speculation = options->speculation;
     enum status status = model_open(path, &model_options, &e->model, err);
     if (!status)
         status = open_text(e, err);

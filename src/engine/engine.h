@@ -33,7 +33,15 @@
 struct engine;
 struct generation;
 
+/* Whether likely tokens are guessed and computed ahead (speculation.h); never changes an answer. */
+enum speculation {
+    SPECULATION_AUTO, /* as far as it saves time, which is measured */
+    SPECULATION_OFF,
+    SPECULATION_ALWAYS, /* as many as there are */
+};
+
 struct engine_options {
+    enum speculation speculation;
     size_t n_threads;       /* 0: all CPUs */
     size_t context_length;  /* most tokens of one sequence; 0: the model's, capped so that the
                                cache fits in half of the free memory (a warning says so) */
@@ -125,9 +133,10 @@ struct event {
 
 struct generation_stats {
     size_t prompt_tokens, cached_tokens, answer_tokens;
-    double queue_seconds, prefill_seconds; /* submit to first step; first step to first token */
-    double first_token_seconds;            /* submit to first token: TTFT */
-    double decode_seconds;                 /* first token to last token */
+    size_t guessed_tokens, accepted_tokens; /* speculation: rows computed ahead, and those right */
+    double queue_seconds, prefill_seconds;  /* submit to first step; first step to first token */
+    double first_token_seconds;             /* submit to first token: TTFT */
+    double decode_seconds;                  /* first token to last token */
     double total_seconds;
     enum finish_reason finish;
     struct error error; /* for FINISH_ERROR */

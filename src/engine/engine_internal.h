@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "engine/constraint_grammar.h"
 #include "engine/engine.h"
+#include "engine/speculation.h"
 #include "engine/token_mask.h"
 
 #include <pthread.h>
@@ -46,7 +47,8 @@ struct generation {
     int32_t *tokens; /* [n_prompt + max_tokens]: prompt, then answer */
     size_t n_tokens;
     long slot;     /* NO_SLOT while it waits */
-    size_t n_rows; /* in this step */
+    size_t n_rows; /* in this step, those of guesses included */
+    struct draft draft;
     bool was_admitted;
     double submitted, first_step, first_token, last_token;
     size_t cached_tokens;
@@ -103,9 +105,12 @@ struct engine {
     size_t n_running;
     struct slot *slots; /* [n_slots] */
     struct row *rows;   /* [max_rows] */
-    float *logits;      /* [max_sequences, vocab_size] */
-    size_t *lengths;    /* [max_sequences] of the running sequences before the step */
-    uint64_t clock;     /* for last_used */
+    float *logits;      /* [max_sequences + n_guess_rows, vocab_size] */
+    enum speculation speculation;
+    size_t n_guess_rows; /* in a step, at most */
+    struct pass_times pass_times;
+    size_t *lengths; /* [max_sequences] of the running sequences before the step */
+    uint64_t clock;  /* for last_used */
     struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */
     double row_seconds;                  /* of prefill, measured; 0 at first */
 

@@ -100,6 +100,7 @@ enum status generation_create(struct engine *engine, const struct request *reque
     g->n_top = request->n_top_logprobs;
     g->want_logprobs = request->want_logprobs || g->n_top > 0;
     g->ignore_eos = request->ignore_eos;
+    draft_init(&g->draft);
     g->client = request->client;
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
@@ -344,6 +345,8 @@ static void fill_stats(struct generation *g, enum finish_reason reason, const st
     stats->prompt_tokens = g->n_prompt;
     stats->cached_tokens = g->cached_tokens;
     stats->answer_tokens = g->n_tokens - g->n_prompt;
+    stats->guessed_tokens = g->draft.n_guessed;
+    stats->accepted_tokens = g->draft.n_accepted;
     stats->finish = reason;
     stats->total_seconds = now - g->submitted;
     stats->queue_seconds = (g->was_admitted ? g->first_step : now) - g->submitted;

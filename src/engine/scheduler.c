@@ -364,6 +364,7 @@ static void share_rows(struct engine *e)
         follow_rope(e, g);
         bool decodes = pending(e, g) == 1;
         g->n_rows = decodes;
+        g->draft.count = 0;
         n_decode += decodes;
         if (!decodes && !oldest)
             oldest = g;
@@ -378,25 +379,63 @@ static void share_rows(struct engine *e)
         give_rows(e, g, left, &left);
 }
 
+/* How many guesses the request has use for: its last token needs none, and longrope's border is
+ * crossed by a token that was chosen. */
+static size_t most_guesses(const struct engine *e, const struct generation *g)
+{
+    size_t most = g->n_prompt + g->max_tokens - g->n_tokens - 1;
+    if (most > MAX_DRAFT)
+        most = MAX_DRAFT;
+    bool is_long = model_rope_is_long(e->model, g->n_tokens);
+    while (most > 0 && model_rope_is_long(e->model, g->n_tokens + most) != is_long)
+        most--;
+    return most;
+}
+
+/* Rows for guesses, in steps without prompts and while the cache has room to spare. */
+static void add_guesses(struct engine *e)
+{
+    size_t rows = e->n_running, left = e->n_guess_rows;
+    for (size_t i = 0; i < e->n_running; i++)
+        if (pending(e, e->running[i]) != 1)
+            return;
+    if (kv_free_positions(e->cache) < e->n_running * PAGE_POSITIONS)
+        return;
+    for (size_t i = 0; i < e->n_running && left > 0; i++) {
+        struct generation *g = e->running[i];
+        size_t most = most_guesses(e, g);
+        draft_look_up(&g->draft, g->tokens, g->n_tokens, most < left ? most : left);
+        if (e->speculation == SPECULATION_AUTO)
+            draft_trim(&g->draft, &e->pass_times, rows - 1);
+        g->n_rows += g->draft.count;
+        rows += g->draft.count;
+        left -= g->draft.count;
+    }
+}
+
 static void plan(struct engine *e)
 {
     share_rows(e);
+    if (e->speculation != SPECULATION_OFF)
+        add_guesses(e);
     for (size_t i = 0; i < e->n_running; i++)
         if (e->running[i]->n_rows && !reserve(e, i, e->running[i]->n_rows))
             return;
 }
 
-/* Appends the request's rows; its last token wants logits. */
+/* Appends the request's rows; its last token wants logits, and so do the guesses behind it. */
 static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
 {
     size_t slot = (size_t)g->slot, length = kv_length(e->cache, slot);
     for (size_t i = 0; i < g->n_rows; i++) {
         size_t position = length + i;
-        e->slots[slot].tokens[position] = g->tokens[position];
-        e->rows[n++] = (struct row){.token = g->tokens[position],
+        int32_t token =
+            position < g->n_tokens ? g->tokens[position] : g->draft.tokens[position - g->n_tokens];
+        e->slots[slot].tokens[position] = token;
+        e->rows[n++] = (struct row){.token = token,
                                     .position = (int32_t)position,
                                     .sequence = (int32_t)slot,
-                                    .wants_logits = position + 1 == g->n_tokens};
+                                    .wants_logits = position + 1 >= g->n_tokens};
     }
     return n;
 }
@@ -415,20 +454,42 @@ static enum finish_reason take_token(struct generation *g, float *logits, struct
     return generation_take(g, &choice, err);
 }
 
+/* Of the step just computed: the logits of the request's last token, and of its guesses. */
+static size_t count_logits(const struct engine *e, const struct generation *g)
+{
+    size_t computed = kv_length(e->cache, (size_t)g->slot);
+    return computed < g->n_tokens ? 0 : computed - g->n_tokens + 1;
+}
+
+/* Takes tokens as long as they are what was guessed, and one more; forgets the wrong guesses. */
+static enum finish_reason take_tokens(struct engine *e, struct generation *g, float *logits,
+                                      struct error *err)
+{
+    size_t vocab_size = model_shape(e->model)->vocab_size, before = g->n_tokens, accepted = 0;
+    enum finish_reason reason = take_token(g, logits, err);
+    while (reason == FINISH_NONE && accepted < g->draft.count &&
+           g->tokens[g->n_tokens - 1] == g->draft.tokens[accepted])
+        reason = take_token(g, logits + ++accepted * vocab_size, err);
+    draft_learn(&g->draft, accepted);
+    kv_truncate(e->cache, (size_t)g->slot, before + accepted);
+    return reason;
+}
+
 /* Hands tokens to running[begin..end) whose last row was just computed. Goes backwards: requests
  * that finish leave the list. */
 static void hand_out(struct engine *e, size_t begin, size_t end)
 {
     size_t vocab_size = model_shape(e->model)->vocab_size, n_logits = 0;
     for (size_t i = begin; i < end; i++)
-        n_logits += e->running[i]->n_rows && pending(e, e->running[i]) == 0;
+        n_logits += count_logits(e, e->running[i]);
     for (size_t i = end; i-- > begin;) {
         struct generation *g = e->running[i];
-        if (!g->n_rows || pending(e, g) > 0)
+        size_t n = count_logits(e, g);
+        if (!n)
             continue;
         struct error err = {0};
-        float *logits = e->logits + --n_logits * vocab_size;
-        enum finish_reason reason = take_token(g, logits, &err);
+        n_logits -= n;
+        enum finish_reason reason = take_tokens(e, g, e->logits + n_logits * vocab_size, &err);
         if (reason != FINISH_NONE)
             finish(e, i, reason, reason == FINISH_ERROR ? &err : NULL);
     }
@@ -436,17 +497,21 @@ static void hand_out(struct engine *e, size_t begin, size_t end)
 
 static enum status compute(struct engine *e, size_t begin, size_t end, struct error *err)
 {
-    size_t n = 0, n_decode = 0;
+    size_t n = 0, n_decode = 0, n_guessed = 0;
     mem_guard_enter();
     for (size_t i = begin; i < end; i++) {
         n_decode += e->running[i]->n_rows > 0 && pending(e, e->running[i]) == 1;
+        n_guessed += e->running[i]->draft.count;
         n = add_rows(e, e->running[i], n);
     }
     double started = clock_seconds();
     enum status status =
         n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err) : STATUS_OK;
+    double seconds = clock_seconds() - started;
     if (!status && n > 0)
-        learn(e, n_decode, n - n_decode, clock_seconds() - started);
+        learn(e, n_decode, n - n_decode - n_guessed, seconds);
+    if (!status && n == n_decode + n_guessed)
+        pass_times_add(&e->pass_times, n, seconds);
     mem_guard_leave();
     atomic_fetch_add(&e->n_steps, n > 0);
     atomic_fetch_add(&e->n_step_rows, n);
