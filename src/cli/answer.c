@@ -295,17 +295,22 @@ void answer_print_stats(FILE *out, const struct generation_stats *s)
 {
     fprintf(out,
             "prompt: %zu tokens (%zu cached), %.1f tokens/s; first token after %.3f s; "
-            "answer: %zu tokens, %.1f tokens/s; ended by: %s\n",
+            "answer: %zu tokens, %.1f tokens/s; ended by: %s",
             s->prompt_tokens, s->cached_tokens, prompt_rate(s), s->first_token_seconds,
             s->answer_tokens, answer_rate(s), finish_reason_name(s->finish));
+    if (s->guessed_tokens)
+        fprintf(out, "; computed ahead: %zu, right: %zu", s->guessed_tokens, s->accepted_tokens);
+    putc('\n', out);
 }
 
 json_t *answer_usage(const struct generation_stats *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "prompt_tokens", (json_int_t)s->prompt_tokens,
-                     "cached_tokens", (json_int_t)s->cached_tokens, "answer_tokens",
-                     (json_int_t)s->answer_tokens, "total_tokens",
-                     (json_int_t)(s->prompt_tokens + s->answer_tokens));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "prompt_tokens",
+                     (json_int_t)s->prompt_tokens, "cached_tokens", (json_int_t)s->cached_tokens,
+                     "answer_tokens", (json_int_t)s->answer_tokens, "total_tokens",
+                     (json_int_t)(s->prompt_tokens + s->answer_tokens), "guessed_tokens",
+                     (json_int_t)s->guessed_tokens, "accepted_tokens",
+                     (json_int_t)s->accepted_tokens);
 }
 
 json_t *answer_timings(const struct generation_stats *s)

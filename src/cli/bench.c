@@ -5,7 +5,7 @@
 #include "base/rng.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 #include "kernels/kernels.h"
 #include "kernels/limits.h"
 

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 #include "eval/compare.h"
 #include "eval/report.h"
 

@@ -3,7 +3,7 @@
 #include "cli/adapters.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,6 +75,7 @@ int command_generate(int argc, char **argv)
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f32"),
+        SPECULATE_OPTION(o.engine.speculate),
         {0}};
     const struct usage usage = {
         "generate",
@@ -89,7 +90,6 @@ int command_generate(int argc, char **argv)
         .n_models = 1};
     struct args args;
     struct error err = {0};
-    enum tensor_type kv_type;
     int32_t *ids;
     size_t n;
     int status = args_parse(&usage, argc, argv, &args);
@@ -100,8 +100,8 @@ int command_generate(int argc, char **argv)
     default_to_greedy(&o.settings);
     if (!o.ids)
         status = args_wrong(&usage, "--ids is missing: --ids 1,2,3");
-    else if (kv_type_parse(o.engine.kv_type, &kv_type, &err))
-        status = args_wrong(&usage, "--kv-type: %s", err.message);
+    else if (engine_options_check(&o.engine, &err))
+        status = args_wrong(&usage, "%s", err.message);
     else if (answer_settings_check(&o.settings, &err))
         status = args_wrong(&usage, "%s", err.message);
     else if (!parse_ids(o.ids, &ids, &n, &err))

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "base/progress.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 #include "cli/models.h"
 #include "quantize/quality.h"
 #include "text/tokenizer.h"

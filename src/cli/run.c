@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "cli/adapters.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 #include "cli/conversation.h"
 #include "cli/models.h"
 
@@ -150,9 +150,8 @@ static int run_model(struct run_options *o, const char *prompt)
 static int check_options(const struct usage *usage, struct run_options *o, bool chats)
 {
     struct error err = {0};
-    enum tensor_type kv_type;
-    if (kv_type_parse(o->engine.kv_type, &kv_type, &err))
-        return args_wrong(usage, "--kv-type: %s", err.message);
+    if (engine_options_check(&o->engine, &err))
+        return args_wrong(usage, "%s", err.message);
     if (o->n_logprobs != SIZE_MAX && !o->json)
         return args_wrong(usage, "--logprobs needs --json");
     if (o->n_logprobs != SIZE_MAX && o->n_logprobs > MAX_TOP_LOGPROBS)
@@ -206,6 +205,7 @@ int command_run(int argc, char **argv)
         {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f16"),
+        SPECULATE_OPTION(o.engine.speculate),
         {"stats", 0, OPTION_FLAG, &o.stats, NULL, "tokens and speed on stderr"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON result with usage and timings"},
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "in the JSON, with N alternatives each"},

@@ -7,7 +7,7 @@
 #include "cli/adapters.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/kv_type.h"
+#include "cli/engine_options.h"
 #include "cli/models.h"
 
 #include <signal.h>
@@ -223,6 +223,7 @@ int command_serve(int argc, char **argv)
         {"threads", 't', OPTION_SIZE, &o->engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o->engine.kv_type, "f16"),
+        SPECULATE_OPTION(o->engine.speculate),
         {"parallel", 0, OPTION_SIZE, &o->engine.max_sequences, "N", "answers at once (16)"},
         {"memory", 0, OPTION_SIZE, &c.memory_mib, "MIB", "for all models (3/4 of what is free)"},
         {"queue", 0, OPTION_SIZE, &o->max_queue, "N", "answers that may wait, per model (256)"},
@@ -254,15 +255,14 @@ int command_serve(int argc, char **argv)
         .default_model = DEFAULT_MODEL};
     struct args args;
     struct error err = {0};
-    enum tensor_type kv_type;
     int status = args_parse(&usage, argc, argv, &args);
     if (status == ARGS_OK) {
         status = !c.certificate_file == !c.private_key_file
                      ? name_models(&usage, &c, &args)
                      : args_wrong(&usage, "--tls-cert and --tls-key belong together");
         take_options(&c);
-        if (kv_type_parse(o->engine.kv_type, &kv_type, &err))
-            status = args_wrong(&usage, "--kv-type: %s", err.message);
+        if (engine_options_check(&o->engine, &err))
+            status = args_wrong(&usage, "%s", err.message);
         if (status == ARGS_OK)
             status = serve(&c);
         args_free(&args);

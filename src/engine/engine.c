@@ -141,6 +141,14 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     return ok ? STATUS_OK : error_memory(err, "the step buffers");
 }
 
+enum status engine_options_check(const struct engine_options *options, struct error *err)
+{
+    enum tensor_type kv_type;
+    enum speculation speculation;
+    enum status status = kv_type_parse(options->kv_type, &kv_type, err);
+    return status ? status : speculation_parse(options->speculate, &speculation, err);
+}
+
 static enum status set_up(struct engine *e, const char *path, const struct engine_options *options,
                           struct error *err)
 {
@@ -150,8 +158,9 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
                                           .adapters = options->adapters,
                                           .n_adapters = options->n_adapters,
                                           .quantize = options->quantize};
-    e->speculation = options->speculation;
-    enum status status = model_open(path, &model_options, &e->model, err);
+    enum status status = speculation_parse(options->speculate, &e->speculation, err);
+    if (!status)
+        status = model_open(path, &model_options, &e->model, err);
     if (!status)
         status = open_text(e, err);
     if (!status)

@@ -33,15 +33,7 @@
 struct engine;
 struct generation;
 
-/* Whether likely tokens are guessed and computed ahead (speculation.h); never changes an answer. */
-enum speculation {
-    SPECULATION_AUTO, /* as far as it saves time, which is measured */
-    SPECULATION_OFF,
-    SPECULATION_ALWAYS, /* as many as there are */
-};
-
 struct engine_options {
-    enum speculation speculation;
     size_t n_threads;       /* 0: all CPUs */
     size_t context_length;  /* most tokens of one sequence; 0: the model's, capped so that the
                                cache fits in half of the free memory (a warning says so) */
@@ -51,6 +43,7 @@ struct engine_options {
                                0: max_sequences contexts, as far as memory goes */
     size_t cache_bytes;     /* most memory for the KV cache; 0: half of what is free */
     size_t max_rows;        /* per step; 0: 512 */
+    const char *speculate;  /* "auto" (NULL), "off" or "always": speculation.h */
     const char *kv_type;    /* of the KV cache: "f16" (NULL), "f32" or "q8_0" */
     const char *isa;
     const struct adapter_choice *adapters; /* as in struct model_options */
@@ -58,6 +51,8 @@ struct engine_options {
     const struct recipe *quantize; /* as in struct model_options */
 };
 
+/* Whether the options' names are known ones; engine_open() checks that, too. */
+enum status engine_options_check(const struct engine_options *options, struct error *err);
 /* Loads model, tokenizer and chat template and starts the step thread. A model without a chat
  * template opens, and so does one without a tokenizer (it takes and gives ids, no text and no stop
  * strings); engine_chat() and engine_tokenizer() are then NULL. */

@@ -1,6 +1,7 @@
 #include "engine/speculation.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* The longest match wins; a single token says too little. */
 enum { LONGEST_MATCH = 4, SHORTEST_MATCH = 2 };
@@ -9,6 +10,17 @@ enum { LONGEST_MATCH = 4, SHORTEST_MATCH = 2 };
  * none are worth it, the estimate creeps back, so that they are tried again at times. */
 static const double FIRST_ACCEPTANCE = 0.6, LEARN_RATE = 0.1, RECOVERY_RATE = 0.01;
 static const double TIME_RATE = 0.2;
+
+enum status speculation_parse(const char *name, enum speculation *speculation, struct error *err)
+{
+    static const char *const names[] = {"auto", "off", "always"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name ? name : names[0], names[i])) {
+            *speculation = (enum speculation)i;
+            return STATUS_OK;
+        }
+    return error_set(err, STATUS_INVALID, "speculation \"%s\": expected auto, off or always", name);
+}
 
 void draft_init(struct draft *draft)
 {

@@ -11,8 +11,18 @@
 #ifndef TANDEM_ENGINE_SPECULATION_H
 #define TANDEM_ENGINE_SPECULATION_H
 
+#include "base/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+enum speculation {
+    SPECULATION_AUTO, /* as far as it saves time, which is measured */
+    SPECULATION_OFF,
+    SPECULATION_ALWAYS, /* as many guesses as there are */
+};
+/* "auto" (also NULL), "off", "always"; STATUS_INVALID for anything else. */
+enum status speculation_parse(const char *name, enum speculation *speculation, struct error *err);
 
 enum { MAX_DRAFT = 12, MAX_TIMED_ROWS = 64 };
 
