@@ -177,6 +177,12 @@ struct subsets {
     uint32_t *stack; /* [nfa->count] */
     uint32_t *found; /* [nfa->count] */
     size_t n_found;
+    /* Where the classes of bytes lead from the set at hand: lists of NFA states. */
+    uint32_t heads[256]; /* by class; 0: none */
+    struct link {
+        uint32_t target, next;
+    } * links; /* [n_links], from 1 on */
+    size_t n_links, link_capacity;
     size_t *budget, work; /* steps since the budget was last charged */
 };
 
@@ -321,22 +327,38 @@ static enum status intern_set(struct subsets *s, uint32_t *state, struct error *
     return add_set(s, false, err);
 }
 
-/* Where the byte leads from the set of `state`. */
-static void find_next(struct subsets *s, uint32_t state, uint8_t byte)
+/* Notes for each class of bytes where it leads from the set of `state`. */
+static bool note_targets(struct subsets *s, uint32_t state)
 {
     size_t count;
     const uint32_t *set = set_of(s, state, &count);
-    begin_set(s);
+    memset(s->heads, 0, sizeof s->heads);
+    s->n_links = 1;
     for (size_t i = 0; i < count; i++) {
         const struct nfa_state *node = &s->nfa->states[set[i]];
-        s->work++;
-        if (node->kind == NFA_RANGE && node->low <= byte && byte <= node->high)
-            add_closure(s, node->out, false, false);
+        if (node->kind != NFA_RANGE)
+            continue;
+        for (size_t c = s->dfa->classes[node->low]; c <= s->dfa->classes[node->high]; c++) {
+            if (!mem_grow(&s->links, &s->link_capacity, s->n_links, sizeof *s->links))
+                return false;
+            s->links[s->n_links] = (struct link){node->out, s->heads[c]};
+            s->heads[c] = (uint32_t)s->n_links++;
+        }
     }
+    s->work += s->n_links;
+    return true;
 }
 
-/* Bytes that no range of the NFA tells apart are one class; returns one byte of each. */
-static size_t classify(const struct nfa *nfa, uint8_t classes[256], uint8_t examples[256])
+/* Finds the set that a class of bytes leads to, as noted. */
+static void find_next(struct subsets *s, size_t class)
+{
+    begin_set(s);
+    for (uint32_t at = s->heads[class]; at; at = s->links[at].next)
+        add_closure(s, s->links[at].target, false, false);
+}
+
+/* Bytes that no range of the NFA tells apart are one class, numbered in their order. */
+static size_t classify(const struct nfa *nfa, uint8_t classes[256])
 {
     bool border[257] = {true};
     size_t n = 0;
@@ -344,27 +366,35 @@ static size_t classify(const struct nfa *nfa, uint8_t classes[256], uint8_t exam
         if (nfa->states[i].kind == NFA_RANGE)
             border[nfa->states[i].low] = border[nfa->states[i].high + 1] = true;
     for (size_t byte = 0; byte < 256; byte++) {
-        if (border[byte])
-            examples[n++] = (uint8_t)byte;
+        n += border[byte];
         classes[byte] = (uint8_t)(n - 1);
     }
     return n;
 }
 
-static enum status explore(struct subsets *s, const uint8_t *examples, struct error *err)
+static enum status explore_state(struct subsets *s, uint32_t state, struct error *err)
 {
-    for (uint32_t state = DFA_START; state < s->dfa->n_states; state++)
-        for (size_t c = 0; c < s->dfa->n_classes; c++) {
-            uint32_t next = DFA_DEAD;
-            find_next(s, state, examples[c]);
-            bool enough = spend(s->budget, s->work + 1);
-            s->work = 0;
-            enum status status = enough ? intern_set(s, &next, err) : too_large(err);
-            if (status)
-                return status;
-            s->dfa->next[state * s->dfa->n_classes + c] = next;
-        }
+    if (!note_targets(s, state))
+        return error_memory(err, "an automaton");
+    for (size_t c = 0; c < s->dfa->n_classes; c++) {
+        uint32_t next = DFA_DEAD;
+        find_next(s, c);
+        bool enough = spend(s->budget, s->work + 1);
+        s->work = 0;
+        enum status status = enough ? intern_set(s, &next, err) : too_large(err);
+        if (status)
+            return status;
+        s->dfa->next[state * s->dfa->n_classes + c] = next;
+    }
     return STATUS_OK;
+}
+
+static enum status explore(struct subsets *s, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t state = DFA_START; !status && state < s->dfa->n_states; state++)
+        status = explore_state(s, state, err);
+    return status;
 }
 
 static enum status begin_subsets(struct subsets *s, struct error *err)
@@ -384,20 +414,20 @@ static enum status begin_subsets(struct subsets *s, struct error *err)
 
 enum status dfa_from_nfa(const struct nfa *nfa, size_t *budget, struct dfa *dfa, struct error *err)
 {
-    uint8_t examples[256];
     *dfa = (struct dfa){0};
     if (nfa->failure)
         return nfa->failure == STATUS_LIMIT ? too_large(err) : error_memory(err, "an automaton");
     if (!spend(budget, nfa->count))
         return too_large(err);
     struct subsets s = {.nfa = nfa, .dfa = dfa, .budget = budget};
-    dfa->n_classes = classify(nfa, dfa->classes, examples);
+    dfa->n_classes = classify(nfa, dfa->classes);
     enum status status = begin_subsets(&s, err);
     if (!status)
-        status = explore(&s, examples, err);
+        status = explore(&s, err);
     if (!status)
         status = trim(dfa, err);
     mem_free(s.items);
+    mem_free(s.links);
     mem_free(s.ends);
     mem_free(s.slots);
     mem_free(s.seen);
@@ -563,6 +593,35 @@ int dfa_overlap(const struct dfa *a, const struct dfa *b, size_t *budget, struct
 }
 
 /* --- Strings --- */
+
+/* State q behind n characters is 1 + (q - 1) + n * (states of `any`, but for the dead one). */
+enum status dfa_of_length(const struct dfa *any, uint32_t least, uint32_t most, size_t *budget,
+                          struct dfa *result, struct error *err)
+{
+    bool bounded = most != UINT32_MAX;
+    size_t top = bounded ? most : least, live = any->n_states - 1, capacity = 0;
+    *result = (struct dfa){.n_classes = any->n_classes};
+    memcpy(result->classes, any->classes, sizeof result->classes);
+    if (most < least || top > DFA_STATE_LIMIT / live || !spend(budget, (top + 1) * live))
+        return too_large(err);
+    bool ok = add_state(result, &capacity, 0);
+    for (size_t i = 0; ok && i < (top + 1) * live; i++)
+        ok = add_state(result, &capacity,
+                       i / live >= least ? any->flags[i % live + 1] & DFA_ACCEPTS : 0);
+    for (size_t i = 0; ok && i < (top + 1) * live; i++)
+        for (size_t c = 0; c < any->n_classes; c++) {
+            uint32_t to = any->next[(i % live + 1) * any->n_classes + c];
+            size_t count = i / live + (any->flags[to] & DFA_ACCEPTS ? 1 : 0);
+            if (count > top)
+                count = bounded ? SIZE_MAX : top;
+            if (to != DFA_DEAD && count != SIZE_MAX)
+                result->next[(i + 1) * any->n_classes + c] = (uint32_t)(to + count * live);
+        }
+    enum status status = ok ? trim(result, err) : error_memory(err, "an automaton");
+    if (status)
+        dfa_free(result);
+    return status;
+}
 
 /* A class for the quote alone. */
 static size_t class_of_quote(uint8_t classes[256], size_t n_classes)

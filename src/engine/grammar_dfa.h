@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DFA_DEAD = 0, DFA_START = 1, DFA_STATE_LIMIT = 40000 };
+enum { DFA_DEAD = 0, DFA_START = 1, DFA_STATE_LIMIT = 60000 };
 
 enum dfa_flags {
     DFA_ACCEPTS = 1,
@@ -37,6 +37,10 @@ enum dfa_operation { DFA_BOTH, DFA_FIRST_ONLY, DFA_EITHER };
 /* What both accept, what `a` accepts and `b` does not, or what either accepts. */
 enum status dfa_combine(const struct dfa *a, const struct dfa *b, enum dfa_operation operation,
                         size_t *budget, struct dfa *result, struct error *err);
+/* From `any`, which accepts any sequence of characters: those of `least` to `most` (UINT32_MAX: no
+ * bound) characters; least <= most. */
+enum status dfa_of_length(const struct dfa *any, uint32_t least, uint32_t most, size_t *budget,
+                          struct dfa *result, struct error *err);
 /* The JSON strings between whose quotes stands what `content` (in SPELLING_JSON) accepts. */
 enum status dfa_quote(const struct dfa *content, struct dfa *result, struct error *err);
 enum status dfa_copy(const struct dfa *dfa, struct dfa *copy, struct error *err);

@@ -20,7 +20,7 @@
 /* A label has no two hyphens together: so it is none of the encoded ones, "xn--...". */
 #define LABEL "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
 #define HOST LABEL "(?:\\." LABEL ")*"
-#define SHORT_LABELS "[^.]{1,63}(?:\\.[^.]{1,63})*"
+#define SHORT_LABELS "[A-Za-z0-9-]{1,63}(?:\\.[A-Za-z0-9-]{1,63})*"
 #define ATOM "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 
 #define BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
@@ -48,26 +48,23 @@
 const char format_names[] =
     "date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6, uri";
 
-const char *const *format_patterns(const char *format)
+const struct string_format *format_named(const char *name)
 {
-    enum { MOST = 4 };
-    static const struct {
-        const char *name;
-        const char *patterns[MOST];
-    } formats[] = {
-        {"date", {DATE}},
-        {"time", {TIME}},
-        {"date-time", {DATE "T" TIME}},
-        {"duration", {DURATION}},
-        {"uuid", {UUID}},
-        {"email", {ATOM "(?:\\." ATOM ")*@" HOST, "[^@]{1,64}@" SHORT_LABELS, "[^@]*@[^@]{1,253}"}},
-        {"hostname", {HOST, SHORT_LABELS, ".{1,253}"}},
-        {"ipv4", {IPV4}},
-        {"ipv6", {IPV6}},
-        {"uri", {URI}},
+
+    static const struct string_format formats[] = {
+        {"date", {DATE}, UINT32_MAX},
+        {"time", {TIME}, UINT32_MAX},
+        {"date-time", {DATE "T" TIME}, UINT32_MAX},
+        {"duration", {DURATION}, UINT32_MAX},
+        {"uuid", {UUID}, UINT32_MAX},
+        {"email", {ATOM "(?:\\." ATOM ")*@" HOST, "[!-?A-~]{1,64}@" SHORT_LABELS}, 254},
+        {"hostname", {HOST, SHORT_LABELS}, 253},
+        {"ipv4", {IPV4}, UINT32_MAX},
+        {"ipv6", {IPV6}, UINT32_MAX},
+        {"uri", {URI}, UINT32_MAX},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (!strcmp(format, formats[i].name))
-            return formats[i].patterns;
+        if (!strcmp(name, formats[i].name))
+            return &formats[i];
     return NULL;
 }

@@ -91,6 +91,22 @@ static enum status restrict_to_pattern(struct compiler *c, const struct item *it
     return status ? status : restrict_to(c, content, dfa);
 }
 
+static enum status restrict_to_length(struct compiler *c, uint32_t least, uint32_t most,
+                                      struct dfa *content)
+{
+    struct dfa any = {0}, length = {0};
+    if (least == 0 && most == GRAMMAR_NO_MAXIMUM)
+        return STATUS_OK;
+    enum status status = any_content(c, &any);
+    if (!status)
+        status = dfa_of_length(&any, least, most, &c->g->budget, &length, c->err);
+    if (!status)
+        status = restrict_to(c, content, &length);
+    dfa_free(&any);
+    dfa_free(&length);
+    return status;
+}
+
 static enum status restrict_to_format(struct compiler *c, const struct item *item,
                                       struct dfa *content)
 {
@@ -98,19 +114,19 @@ static enum status restrict_to_format(struct compiler *c, const struct item *ite
     if (!format)
         return STATUS_OK;
     const char *name = json_string_value(format);
-    const char *const *patterns = name ? format_patterns(name) : NULL;
-    if (!patterns)
+    const struct string_format *known = name ? format_named(name) : NULL;
+    if (!known)
         return schema_error(c, STATUS_UNSUPPORTED, item, "format",
                             "%s%s%s is not supported; these are: %s", name ? "\"" : "",
                             name ? name : "what is no string", name ? "\"" : "", format_names);
     enum status status = STATUS_OK;
-    for (; !status && *patterns; patterns++) {
+    for (size_t i = 0; !status && known->patterns[i]; i++) {
         const struct dfa *dfa;
-        status = pattern_to_dfa(c, item, "format", *patterns, false, &dfa);
+        status = pattern_to_dfa(c, item, "format", known->patterns[i], false, &dfa);
         if (!status)
             status = restrict_to(c, content, dfa);
     }
-    return status;
+    return status ? status : restrict_to_length(c, 0, known->most, content);
 }
 
 static bool any_has(const struct conjunction *all, const char *keyword)
@@ -128,24 +144,6 @@ static enum status string_lengths(struct compiler *c, const struct conjunction *
     *most = GRAMMAR_NO_MAXIMUM;
     enum status status = conjunction_count(c, all, "minLength", true, least);
     return status ? status : conjunction_count(c, all, "maxLength", false, most);
-}
-
-static enum status restrict_to_length(struct compiler *c, uint32_t least, uint32_t most,
-                                      struct dfa *content)
-{
-    char pattern[64];
-    if (least == 0 && most == GRAMMAR_NO_MAXIMUM)
-        return STATUS_OK;
-    if (most == GRAMMAR_NO_MAXIMUM)
-        snprintf(pattern, sizeof pattern, "[^]{%u,}", (unsigned)least);
-    else
-        snprintf(pattern, sizeof pattern, "[^]{%u,%u}", (unsigned)least, (unsigned)most);
-    struct dfa length = {0};
-    enum status status = compile_pattern(c, pattern, false, &length, c->err);
-    if (!status)
-        status = restrict_to(c, content, &length);
-    dfa_free(&length);
-    return status;
 }
 
 /* What patterns and formats leave. */

@@ -158,7 +158,10 @@ static void append_unescaped(struct strbuf *out, const char *text)
 static const json_t *follow_pointer(const json_t *root, const char *pointer)
 {
     struct strbuf step = {0};
+    const json_t *whole = root;
     while (root && *pointer == '/') {
+        if (root != whole && json_is_string(json_object_get(root, "$id")))
+            root = NULL; /* what is in there has another base */
         pointer = take_step(pointer + 1, &step);
         root = follow_step(root, strbuf_text(&step));
     }
