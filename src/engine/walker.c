@@ -174,14 +174,8 @@ static void complete(struct walker *w, struct position position, struct position
         enter(w, target, key, set);
 }
 
-bool leaf_step(const struct leaf *leaf, uint32_t *state, uint32_t *count, uint8_t byte)
+bool leaf_count(const struct leaf *leaf, uint32_t from, uint32_t to, uint32_t *count)
 {
-    uint32_t from = *state, to = dfa_next(&leaf->dfa, from, byte);
-    if (to == DFA_DEAD)
-        return false;
-    *state = to;
-    if (leaf->kind != LEAF_COUNTED)
-        return true;
     bool ends = leaf->dfa.flags[to] & DFA_ACCEPTS;
     if ((leaf->dfa.flags[from] & DFA_CHARACTER) &&
         (ends ? *count < leaf->least : *count >= leaf->most))

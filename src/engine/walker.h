@@ -76,7 +76,18 @@ struct position_set walker_step(struct walker *w, struct position_set set, uint8
 /* The positions behind the leaf, which is complete at this position; pushed on top. Keys are told
  * apart by the text, which must be there. */
 struct position_set walker_complete(struct walker *w, struct position position);
+/* The bounds of a LEAF_COUNTED when a byte leads from `from` to `to`; false where they forbid it.
+ */
+bool leaf_count(const struct leaf *leaf, uint32_t from, uint32_t to, uint32_t *count);
+
 /* One byte inside of a leaf; false where the leaf has no such way. */
-bool leaf_step(const struct leaf *leaf, uint32_t *state, uint32_t *count, uint8_t byte);
+static inline bool leaf_step(const struct leaf *leaf, uint32_t *state, uint32_t *count,
+                             uint8_t byte)
+{
+    uint32_t from = *state;
+    *state = dfa_next(&leaf->dfa, from, byte);
+    return *state != DFA_DEAD &&
+           (leaf->kind != LEAF_COUNTED || leaf_count(leaf, from, *state, count));
+}
 
 #endif
