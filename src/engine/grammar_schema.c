@@ -250,9 +250,15 @@ enum status conjunction_add(struct compiler *c, struct conjunction *all, struct 
     if (!json_is_object(item.schema))
         return error_set(c->err, STATUS_INVALID, "%s: is neither an object nor a boolean",
                          item.path);
-    for (size_t i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->count; i++) {
         if (same_item(&all->items[i], &item))
             return STATUS_OK;
+        if (all->items[i].schema == item.schema)
+            return error_set(c->err, STATUS_INVALID,
+                             "%s: a $ref in its branches leads back to this schema with no value "
+                             "in between",
+                             all->items[i].path);
+    }
     if (all->count == CONJUNCTION_LIMIT)
         return error_set(c->err, STATUS_LIMIT, "%s: more than %d schemas apply to one value",
                          item.path, CONJUNCTION_LIMIT);
