@@ -1,5 +1,4 @@
 /* tandem perplexity: how well a model predicts a text, and how far it is from a base model. */
-#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/progress.h"
@@ -7,8 +6,8 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
+#include "cli/text_ids.h"
 #include "quantize/quality.h"
-#include "text/tokenizer.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -37,24 +36,6 @@ struct settings {
     struct string_list adapters; /* these and options.quantize: of the model, not of the base */
     bool json;
 };
-
-static enum status read_ids(const struct model *model, const char *path, struct token_list *ids,
-                            struct error *err)
-{
-    char *text;
-    size_t size;
-    struct tokenizer *tokenizer;
-    enum status status = tokenizer_create(model_vocab(model), &tokenizer, err);
-    if (status)
-        return status;
-    status = file_read(path, 0, &text, &size, err);
-    if (!status) {
-        status = tokenizer_encode(tokenizer, text, size, TOKENIZER_PLAIN_TEXT, ids, err);
-        mem_free(text);
-    }
-    tokenizer_free(tokenizer);
-    return status;
-}
 
 static void print_text(const struct settings *s, const struct quality *q)
 {
@@ -113,7 +94,7 @@ static int run(const struct settings *s)
     if (!status && s->base)
         status = model_open(s->base, &base_options, &base, &err);
     if (!status)
-        status = read_ids(base ? base : model, s->text, &ids, &err);
+        status = text_ids_read(model_vocab(base ? base : model), s->text, &ids, &err);
     signal(SIGINT, on_interrupt);
     if (!status)
         status = quality_measure(model, base, ids.ids, ids.count, &options, &quality, &err);
@@ -132,7 +113,8 @@ int command_perplexity(int argc, char **argv)
 {
     struct settings s = {.window = 512};
     const struct option options[] = {
-        {"text", 0, OPTION_STRING, &s.text, "FILE", "the text (required)"},
+        {"text", 0, OPTION_STRING, &s.text, "FILE",
+         "the text (required); FILE.jsonl: lines with \"messages\" or \"text\""},
         {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
         KV_TYPE_OPTION(s.kv_name, "f16; the base's always is"),
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},

@@ -6,6 +6,9 @@
 #include "base/progress.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/text_ids.h"
+#include "kernels/convert.h"
+#include "quantize/importance.h"
 #include "quantize/quantize.h"
 
 #include <dirent.h>
@@ -63,7 +66,8 @@ static bool ends_in_gguf(const char *path)
 struct settings {
     const char *in, *out;
     const struct recipe *recipe;
-    size_t n_threads;
+    const char *calibrate; /* a text; NULL: none */
+    size_t calibrate_tokens, n_threads;
     bool overwrite, json;
 };
 
@@ -110,6 +114,42 @@ static bool check_output(const struct settings *s)
     return false;
 }
 
+static void show_windows(void *context, size_t done, size_t all)
+{
+    struct progress *bar = context;
+    bar->total = all;
+    progress_update(bar, done, "windows");
+}
+
+/* Has the model read the text. */
+static enum status calibrate(const struct settings *s, struct importance **importance,
+                             struct error *err)
+{
+    enum { WINDOW = 512 };
+    struct model_options options = {.n_threads = s->n_threads};
+    struct model *model;
+    struct token_list ids = {0};
+    struct progress bar = {.label = "calibrating"};
+    struct importance_options how = {
+        .progress = show_windows, .context = &bar, .cancel = &stop, .window = WINDOW};
+    enum status status = model_open(s->in, &options, &model, err);
+    if (status)
+        return status;
+    if (model_shape(model)->context_length < WINDOW)
+        how.window = model_shape(model)->context_length;
+    how.n_windows = (s->calibrate_tokens + how.window - 1) / how.window;
+    status = text_ids_read(model_vocab(model), s->calibrate, &ids, err);
+    if (!status)
+        status = importance_collect(model, ids.ids, ids.count, &how, importance, err);
+    progress_finish(&bar);
+    if (!status && !s->json)
+        printf("calibrated on %zu of %zu tokens of %s\n", importance_tokens(*importance), ids.count,
+               s->calibrate);
+    token_list_free(&ids);
+    model_close(model);
+    return status;
+}
+
 static int run(const struct settings *s)
 {
     struct error err = {0};
@@ -122,20 +162,31 @@ static int run(const struct settings *s)
     struct progress bar = {.label = "quantizing (MB)"};
     struct quantize_options options = {
         .n_threads = s->n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
+    struct importance *importance = NULL;
     signal(SIGINT, on_interrupt);
-    enum status status = quantize_checkpoint(cp, s->out, s->recipe, &options, &err);
+    enum status status = s->calibrate ? calibrate(s, &importance, &err) : STATUS_OK;
+    options.importance = importance ? importance_of : NULL;
+    options.importance_context = importance;
+    if (!status)
+        status = quantize_checkpoint(cp, s->out, s->recipe, &options, &err);
     progress_finish(&bar);
     if (!status)
         print_result(s, weight_bytes(cp), bytes_on_disk(s->out), clock_seconds() - start);
+    importance_free(importance);
     checkpoint_close(cp);
     return status ? report_error(&err) : finish_output();
 }
 
 int command_quantize(int argc, char **argv)
 {
-    struct settings s = {0};
+    struct settings s = {.calibrate_tokens = 1 << 16};
     const struct option options[] = {
         {"type", 0, OPTION_RECIPE, &s.recipe, "T", "the type of the weights (required): see above"},
+        {"calibrate", 0, OPTION_STRING, &s.calibrate, "FILE",
+         "a text (FILE.jsonl: lines with \"messages\" or \"text\") that tells which weights "
+         "matter"},
+        {"calibrate-tokens", 0, OPTION_SIZE, &s.calibrate_tokens, "N",
+         "read so many tokens of it, in whole windows (65536)"},
         {"overwrite", 0, OPTION_FLAG, &s.overwrite, NULL, "replace OUT.gguf if it is there"},
         {"threads", 't', OPTION_SIZE, &s.n_threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
@@ -154,7 +205,9 @@ int command_quantize(int argc, char **argv)
                                 2,
                                 2,
                                 "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n"
-                                "  tandem quantize models/qwen qwen-nf4 --type nf4-dq\n",
+                                "  tandem quantize models/qwen qwen-nf4 --type nf4-dq\n"
+                                "  tandem quantize models/qwen q4.gguf --type q4_0 "
+                                "--calibrate chats.jsonl\n",
                                 .n_models = 1};
     struct args args;
     int status = args_parse(&usage, argc, argv, &args);
@@ -168,6 +221,10 @@ int command_quantize(int argc, char **argv)
         status = args_wrong(&usage, "%s makes a %s: %s %s in .gguf", s.recipe->name,
                             recipe_is_folder(s.recipe) ? "folder" : "GGUF file", s.out,
                             ends_in_gguf(s.out) ? "ends" : "does not end");
+    else if (s.calibrate && !convert_weighs(s.recipe->base))
+        status = args_wrong(&usage, "--calibrate changes nothing in %s", s.recipe->name);
+    else if (!s.calibrate_tokens)
+        status = args_wrong(&usage, "--calibrate-tokens 0: at least one is needed");
     else
         status = run(&s);
     args_free(&args);

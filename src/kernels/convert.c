@@ -1,19 +1,22 @@
 #include "kernels/convert.h"
 #include "base/memory.h"
 #include "kernels/k_quants.h"
+#include "kernels/weighted_blocks.h"
 
 void convert_encode(const struct kernels *kernels, enum tensor_type type, const float *row,
                     const float *importance, void *out, size_t n)
 {
     if (quantize_is_k(type))
         quantize_k_row(type, row, importance, out, n);
+    else if (importance && quantize_is_weighted(type))
+        quantize_weighted_row(type, row, importance, out, n);
     else
         kernels->quantize[type](row, out, n);
 }
 
 bool convert_weighs(enum tensor_type type)
 {
-    return quantize_is_k(type);
+    return quantize_is_k(type) || quantize_is_weighted(type);
 }
 
 struct job {

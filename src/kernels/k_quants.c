@@ -1,97 +1,15 @@
 #include "kernels/k_quants.h"
 #include "kernels/block_layout.h"
+#include "kernels/fit.h"
 #include "kernels/half.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { CANDIDATES = 21, SUB = 32, N_SUBS = SUPERBLOCK / SUB };
+enum { SUB = 32, N_SUBS = SUPERBLOCK / SUB };
 
-/* --- x ~ scale * q - min with q in 0..levels and min >= 0 --- */
-
-struct affine {
-    float scale, min;
-};
-
-static float clampf(float x, float low, float high)
-{
-    return x < low ? low : x > high ? high : x;
-}
-
-/* The weighted squared error of rounding x to the grid of `a`. */
-static float affine_error(const float *x, const float *w, int levels, struct affine a)
-{
-    float inverse = a.scale > 0 ? 1 / a.scale : 0, error = 0;
-    for (int i = 0; i < SUB; i++) {
-        float q = clampf(rintf((x[i] + a.min) * inverse), 0, (float)levels);
-        float miss = a.scale * q - a.min - x[i];
-        error += w[i] * miss * miss;
-    }
-    return error;
-}
-
-/* The best scale and minimum for the grid points that `guess` rounds to: the normal equations of
- * weighted least squares in (scale, -min). */
-static struct affine refit(const float *x, const float *w, int levels, struct affine guess)
-{
-    float inverse = 1 / guess.scale;
-    float sum_w = 0, sum_q = 0, sum_qq = 0, sum_x = 0, sum_qx = 0;
-    for (int i = 0; i < SUB; i++) {
-        float q = clampf(rintf((x[i] + guess.min) * inverse), 0, (float)levels);
-        sum_w += w[i];
-        sum_q += w[i] * q;
-        sum_qq += w[i] * q * q;
-        sum_x += w[i] * x[i];
-        sum_qx += w[i] * q * x[i];
-    }
-    float determinant = sum_w * sum_qq - sum_q * sum_q;
-    if (!(determinant > 0))
-        return guess;
-    struct affine fit = {.scale = (sum_w * sum_qx - sum_q * sum_x) / determinant,
-                         .min = -(sum_qq * sum_x - sum_q * sum_qx) / determinant};
-    if (fit.min < 0)
-        fit = (struct affine){.scale = sum_qq > 0 ? sum_qx / sum_qq : 0};
-    return fit.scale > 0 ? fit : guess;
-}
-
-static struct affine fit_affine(const float *x, const float *w, int levels)
-{
-    float low = 0, high = x[0];
-    for (int i = 0; i < SUB; i++) {
-        low = fminf(low, x[i]);
-        high = fmaxf(high, x[i]);
-    }
-    struct affine best = {.scale = (high - low) / (float)levels, .min = -low};
-    if (!(high > low))
-        return (struct affine){.min = -low};
-    float best_error = affine_error(x, w, levels, best);
-    for (int c = 0; c < CANDIDATES; c++) {
-        struct affine guess = {.scale = (high - low) /
-                                        ((float)levels + 0.1f * (float)(c - CANDIDATES / 2)),
-                               .min = -low};
-        struct affine fit = refit(x, w, levels, guess);
-        float error = affine_error(x, w, levels, fit);
-        if (error < best_error) {
-            best_error = error;
-            best = fit;
-        }
-    }
-    return best;
-}
-
-/* What an error at each element costs. */
-static void element_weights(const float *x, const float *importance, size_t n, float *w)
-{
-    float mean_square = 0;
-    for (size_t i = 0; i < n; i++)
-        mean_square += x[i] * x[i];
-    mean_square /= (float)n;
-    for (size_t i = 0; i < n; i++) {
-        float size = sqrtf(mean_square + x[i] * x[i]);
-        w[i] = importance ? importance[i] * size : size;
-    }
-}
+/* --- Q4_K and Q5_K: x ~ scale * q - min with min >= 0 --- */
 
 static uint16_t round_scale(float value, float most)
 {
@@ -109,7 +27,7 @@ static void choose_pair(const float *x, const float *w, int levels, float d, flo
             if (s < 0 || s > 63 || m < 0 || m > 63)
                 continue;
             struct affine a = {.scale = d * (float)s, .min = dmin * (float)m};
-            float error = affine_error(x, w, levels, a);
+            float error = fit_affine_error(x, w, SUB, levels, a);
             if (error < best_error) {
                 best_error = error;
                 *scale = (uint8_t)s;
@@ -136,9 +54,9 @@ static void encode_affine(const float *x, const float *importance, int levels, u
     float w[SUPERBLOCK], max_scale = 0, max_min = 0;
     struct affine fits[N_SUBS];
     uint8_t scales[N_SUBS] = {0}, mins[N_SUBS] = {0};
-    element_weights(x, importance, SUPERBLOCK, w);
+    fit_weights(x, importance, SUPERBLOCK, w);
     for (int j = 0; j < N_SUBS; j++) {
-        fits[j] = fit_affine(x + j * SUB, w + j * SUB, levels);
+        fits[j] = fit_affine(x + j * SUB, w + j * SUB, SUB, levels, false);
         max_scale = fmaxf(max_scale, fits[j].scale);
         max_min = fmaxf(max_min, fits[j].min);
     }
@@ -149,7 +67,7 @@ static void encode_affine(const float *x, const float *importance, int levels, u
         choose_pair(x + j * SUB, w + j * SUB, levels, d, dmin, fits[j], &scales[j], &mins[j]);
         float scale = d * scales[j], min = dmin * mins[j], inverse = scale > 0 ? 1 / scale : 0;
         for (int i = j * SUB; i < (j + 1) * SUB; i++)
-            q[i] = (uint8_t)clampf(rintf((x[i] + min) * inverse), 0, (float)levels);
+            q[i] = (uint8_t)fit_clamp(rintf((x[i] + min) * inverse), 0, (float)levels);
     }
     pack_scales_min(scales, mins, out + Q4_K_SCALES);
 }
@@ -179,51 +97,16 @@ static void encode_q5_k(const float *x, const float *importance, uint8_t *out)
         out[Q5_K_QH + i % 32] |= (uint8_t)(q[i] >> 4 << i / 32);
 }
 
-/* --- x ~ scale * q with q in -32..31 --- */
+/* --- Q6_K: x ~ scale * q --- */
 
-enum { SIX_SUB = 16, N_SIX_SUBS = SUPERBLOCK / SIX_SUB };
-
-static float symmetric_error(const float *x, const float *w, float scale)
-{
-    float inverse = scale != 0 ? 1 / scale : 0, error = 0;
-    for (int i = 0; i < SIX_SUB; i++) {
-        float miss = scale * clampf(rintf(x[i] * inverse), -32, 31) - x[i];
-        error += w[i] * miss * miss;
-    }
-    return error;
-}
-
-static float fit_symmetric(const float *x, const float *w)
-{
-    float extreme = 0, best = 0, best_error = INFINITY;
-    for (int i = 0; i < SIX_SUB; i++)
-        if (fabsf(x[i]) > fabsf(extreme))
-            extreme = x[i];
-    if (extreme == 0)
-        return 0;
-    for (int c = 0; c < CANDIDATES; c++) {
-        float inverse = -(32 + 0.1f * (float)(c - CANDIDATES / 2)) / extreme;
-        float sum_qx = 0, sum_qq = 0;
-        for (int i = 0; i < SIX_SUB; i++) {
-            float q = clampf(rintf(x[i] * inverse), -32, 31);
-            sum_qx += w[i] * q * x[i];
-            sum_qq += w[i] * q * q;
-        }
-        float scale = sum_qq > 0 ? sum_qx / sum_qq : 0, error = symmetric_error(x, w, scale);
-        if (error < best_error) {
-            best_error = error;
-            best = scale;
-        }
-    }
-    return best;
-}
+enum { SIX_SUB = 16, N_SIX_SUBS = SUPERBLOCK / SIX_SUB, SIX_HALF = 32 };
 
 static int8_t choose_scale(const float *x, const float *w, float d, float fit)
 {
     int s0 = d != 0 ? (int)rintf(fit / d) : 0, best = 0;
     float best_error = INFINITY;
     for (int s = s0 - 1; s <= s0 + 1; s++) {
-        float error = symmetric_error(x, w, d * (float)s);
+        float error = fit_symmetric_error(x, w, SIX_SUB, SIX_HALF, d * (float)s);
         if (s >= -128 && s <= 127 && error < best_error) {
             best_error = error;
             best = s;
@@ -250,9 +133,9 @@ static void encode_q6_k(const float *x, const float *importance, uint8_t *out)
 {
     float w[SUPERBLOCK], fits[N_SIX_SUBS], extreme = 0;
     uint8_t q[SUPERBLOCK];
-    element_weights(x, importance, SUPERBLOCK, w);
+    fit_weights(x, importance, SUPERBLOCK, w);
     for (int j = 0; j < N_SIX_SUBS; j++) {
-        fits[j] = fit_symmetric(x + j * SIX_SUB, w + j * SIX_SUB);
+        fits[j] = fit_symmetric(x + j * SIX_SUB, w + j * SIX_SUB, SIX_SUB, SIX_HALF);
         if (fabsf(fits[j]) > fabsf(extreme))
             extreme = fits[j];
     }
@@ -264,7 +147,7 @@ static void encode_q6_k(const float *x, const float *importance, uint8_t *out)
         float scale = d * (float)s, inverse = scale != 0 ? 1 / scale : 0;
         out[Q6_K_SCALES + j] = (uint8_t)s;
         for (int i = j * SIX_SUB; i < (j + 1) * SIX_SUB; i++)
-            q[i] = (uint8_t)(clampf(rintf(x[i] * inverse), -32, 31) + 32);
+            q[i] = (uint8_t)(fit_clamp(rintf(x[i] * inverse), -32, 31) + 32);
     }
     pack_six_bits(q, out);
 }

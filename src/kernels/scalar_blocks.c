@@ -202,14 +202,13 @@ static float inverse(float d)
     return d != 0 ? 1 / d : 0;
 }
 
-/* Low nibbles of codes 0..15 and of 16..31 side by side. */
-static void store_nibbles(uint8_t *q, const uint8_t *codes)
+void scalar_store_nibbles(uint8_t *q, const uint8_t *codes)
 {
     for (int j = 0; j < 16; j++)
         q[j] = (uint8_t)((codes[j] & 15) | (codes[j + 16] & 15) << 4);
 }
 
-static void store_high_bits(uint8_t *p, const uint8_t *codes)
+void scalar_store_high_bits(uint8_t *p, const uint8_t *codes)
 {
     for (int j = 0; j < BLOCK; j += 8) {
         unsigned bits = 0;
@@ -247,7 +246,7 @@ void scalar_quantize_q4_0(const float *src, void *dst, size_t n)
     uint8_t *block = dst, codes[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK, block += Q4_0_BYTES) {
         encode_symmetric(src + i, 4, block, codes);
-        store_nibbles(block + Q4_0_QS, codes);
+        scalar_store_nibbles(block + Q4_0_QS, codes);
     }
 }
 
@@ -256,7 +255,7 @@ void scalar_quantize_q4_1(const float *src, void *dst, size_t n)
     uint8_t *block = dst, codes[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK, block += Q4_1_BYTES) {
         encode_range(src + i, 4, block, block + Q4_1_M, codes);
-        store_nibbles(block + Q4_1_QS, codes);
+        scalar_store_nibbles(block + Q4_1_QS, codes);
     }
 }
 
@@ -265,8 +264,8 @@ void scalar_quantize_q5_0(const float *src, void *dst, size_t n)
     uint8_t *block = dst, codes[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK, block += Q5_0_BYTES) {
         encode_symmetric(src + i, 5, block, codes);
-        store_high_bits(block + Q5_0_QH, codes);
-        store_nibbles(block + Q5_0_QS, codes);
+        scalar_store_high_bits(block + Q5_0_QH, codes);
+        scalar_store_nibbles(block + Q5_0_QS, codes);
     }
 }
 
@@ -275,8 +274,8 @@ void scalar_quantize_q5_1(const float *src, void *dst, size_t n)
     uint8_t *block = dst, codes[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK, block += Q5_1_BYTES) {
         encode_range(src + i, 5, block, block + Q5_1_M, codes);
-        store_high_bits(block + Q5_1_QH, codes);
-        store_nibbles(block + Q5_1_QS, codes);
+        scalar_store_high_bits(block + Q5_1_QH, codes);
+        scalar_store_nibbles(block + Q5_1_QS, codes);
     }
 }
 

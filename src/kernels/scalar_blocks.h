@@ -6,6 +6,7 @@
 #define TANDEM_KERNELS_SCALAR_BLOCKS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 void scalar_dequantize_q4_0(const void *src, float *dst, size_t n);
 void scalar_dequantize_q4_1(const void *src, float *dst, size_t n);
@@ -29,5 +30,10 @@ void scalar_quantize_q4_1(const float *src, void *dst, size_t n);
 void scalar_quantize_q5_0(const float *src, void *dst, size_t n);
 void scalar_quantize_q5_1(const float *src, void *dst, size_t n);
 void scalar_quantize_q8_0(const float *src, void *dst, size_t n);
+
+/* Parts of a block from 32 codes: low four bits of codes 0..15 and of 16..31 side by side, in 16
+ * bytes; and the fifth bits, in 4. */
+void scalar_store_nibbles(uint8_t *q, const uint8_t *codes);
+void scalar_store_high_bits(uint8_t *p, const uint8_t *codes);
 
 #endif

@@ -173,10 +173,15 @@ static void adapt(const struct model *model, const struct low_rank *l, struct ac
     matmul_add(&model->compute, &l->b, &low, y, l->b.rows);
 }
 
-/* What the next matrices multiply: [n, cols]. */
-static void set_input(const struct pass *p, const float *x, size_t cols)
+/* What the next matrices multiply: [n_rows, cols]. */
+static void set_input(const struct pass *p, enum model_input input, const float *x, size_t n_rows,
+                      size_t cols)
 {
-    activations_set(&p->model->activations, x, cols, p->n, cols);
+    struct model *m = p->model;
+    size_t layer = input == INPUT_HEAD ? 0 : p->layer;
+    if (m->observe)
+        m->observe(m->observe_context, input, layer, x, n_rows, cols);
+    activations_set(&m->activations, x, cols, n_rows, cols);
 }
 
 static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
@@ -191,13 +196,13 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->attention_norm);
-    set_input(p, s->h, w->q.cols);
+    set_input(p, INPUT_QKV, s->h, p->n, w->q.cols);
     multiply(p, &w->q, w->q_bias, &a->q, s->q);
     multiply(p, &w->k, w->k_bias, &a->k, s->k);
     multiply(p, &w->v, w->v_bias, &a->v, s->v);
     run(p, store_work);
     attention_run(p->model, p->cache, p->rows, p->layer);
-    set_input(p, s->attended, w->o.cols);
+    set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
     multiply(p, &w->o, NULL, &a->o, s->h);
     run(p, add_work);
 }
@@ -206,11 +211,11 @@ static void ffn_block(struct pass *p, const struct layer_weights *w, const struc
 {
     struct scratch *s = &p->model->scratch;
     normalise(p, w->ffn_norm);
-    set_input(p, s->h, w->gate.cols);
+    set_input(p, INPUT_GATE_UP, s->h, p->n, w->gate.cols);
     multiply(p, &w->gate, NULL, &a->gate, s->gate);
     multiply(p, &w->up, NULL, &a->up, s->up);
     run(p, swiglu_work);
-    set_input(p, s->gate, w->down.cols);
+    set_input(p, INPUT_DOWN, s->gate, p->n, w->down.cols);
     multiply(p, &w->down, NULL, &a->down, s->h);
     run(p, add_work);
 }
@@ -239,7 +244,7 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
                                          (float)m->shape->rms_norm_eps);
     if (!wanted)
         return STATUS_OK;
-    activations_set(&m->activations, m->scratch.h, dim, wanted, dim);
+    set_input(p, INPUT_HEAD, m->scratch.h, wanted, dim);
     matmul(&m->compute, &m->weights.head, NULL, &m->activations, logits, m->shape->vocab_size);
     adapt(m, &m->adapters.head, &m->activations, logits);
     return check_finite(logits, wanted * m->shape->vocab_size, err);

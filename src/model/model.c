@@ -170,6 +170,12 @@ void model_close(struct model *model)
     mem_free(model);
 }
 
+void model_observe(struct model *model, model_observer *observe, void *context)
+{
+    model->observe = observe;
+    model->observe_context = context;
+}
+
 /* --- What it is --- */
 
 bool model_rope_is_long(const struct model *model, size_t length)

@@ -81,6 +81,15 @@ struct pass_cost model_pass_cost(const struct model *model);
  * uses the answer for its whole length, in however many calls it is computed. */
 bool model_rope_is_long(const struct model *model, size_t length);
 
+/* What matrices multiply: each of these once per layer, and the last once for the model. */
+enum model_input { INPUT_QKV, INPUT_O, INPUT_GATE_UP, INPUT_DOWN, INPUT_HEAD, N_MODEL_INPUTS };
+typedef void model_observer(void *context, enum model_input input, size_t layer, const float *x,
+                            size_t n_rows, size_t cols);
+/* From now on model_forward() shows `observe` the inputs of its products, in the calling thread:
+ * rows that lie one behind the other; the head's (layer 0) for rows that want logits only. NULL
+ * ends it. */
+void model_observe(struct model *model, model_observer *observe, void *context);
+
 /* Computes n rows (at most model_max_rows) and appends them to `cache`. logits receives, for
  * each row that wants them and in order, [vocab_size] floats. Room for the rows' positions must
  * have been reserved. Errors: a row that does not continue its sequence, a token outside the

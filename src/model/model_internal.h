@@ -46,6 +46,8 @@ struct model {
     struct scratch scratch;
     struct attention_scratch attention;
     struct activations activations; /* what the next matrices multiply */
+    model_observer *observe; /* NULL: nobody looks */
+    void *observe_context;
     size_t max_rows;
     double inv_freq[2][MAX_ROTARY_PAIRS]; /* [is_long] */
     double rope_scale[2];

@@ -63,7 +63,7 @@ static enum status write_tensor(void *context, struct gguf_writer *w, const stru
                          "than %d",
                          tensor->file, tensor->name, c.cols, CHUNK_FLOATS);
     if (options->importance)
-        c.importance = options->importance(options->context, tensor->name, c.cols);
+        c.importance = options->importance(options->importance_context, tensor->name, c.cols);
     return write_chunks(job, w, tensor, &c, err);
 }
 

@@ -15,6 +15,7 @@ struct quantize_options {
     /* How much an error at each input of a matrix matters: [cols] values, or NULL for none;
      * `name` is Hugging Face's. May itself be NULL. */
     const float *(*importance)(void *context, const char *name, size_t cols);
+    void *importance_context;
     /* Called as bytes of the source are done; may be NULL. */
     void (*progress)(void *context, size_t done_bytes, size_t all_bytes, const char *tensor);
     void *context;
