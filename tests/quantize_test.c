@@ -3,7 +3,9 @@
 #include "base/rng.h"
 #include "formats/checkpoint.h"
 #include "kernels/kernels.h"
-#include "kernels/k_quants.h"
+#include "kernels/convert.h"
+#include "kernels/double_quant.h"
+#include "quantize/importance.h"
 #include "quantize/quantize.h"
 
 #include <math.h>
@@ -19,7 +21,7 @@
 
 enum { N = 256 * 64 };
 
-static float source[N], decoded[N], importance[N];
+static float source[N], decoded[N], importance[N], ones[N];
 static uint8_t blocks[N * 2];
 static char folder[] = "/tmp/tandem-quantize-test-XXXXXX";
 
@@ -38,7 +40,7 @@ static double encode(enum tensor_type type, const float *by, const float *w)
 {
     const struct kernels *kernels;
     assert_int_equal(kernels_select("scalar", &kernels, NULL), STATUS_OK);
-    quantize_k_row(type, source, by, blocks, N);
+    convert_encode(kernels, type, source, by, blocks, N);
     kernels->dequantize[type](blocks, decoded, N);
     double miss = 0, all = 0;
     for (size_t i = 0; i < N; i++) {
@@ -62,13 +64,14 @@ static void test_encoders_are_close(void **state)
 static void test_extreme_rows(void **state)
 {
     (void)state;
+    static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1,
+                                             TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K};
     static const float values[] = {0, 1, -1, 1e-30f, 6e4f};
     for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
         for (size_t i = 0; i < N; i++)
-            source[i] = values[v];
-        for (int t = 0; t < 3; t++) {
-            double error =
-                encode((enum tensor_type[]){TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K}[t], NULL, NULL);
+            source[i] = values[v], ones[i] = 1;
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            double error = encode(types[t], ones, NULL);
             assert_true(values[v] == 0 || values[v] == 1e-30f || error < 0.02);
             for (size_t i = 0; i < N; i++)
                 assert_true(isfinite(decoded[i]));
@@ -80,10 +83,90 @@ static void test_importance_moves_the_error(void **state)
 {
     (void)state;
     fill(2);
-    for (int t = 0; t < 3; t++) {
-        enum tensor_type type = (enum tensor_type[]){TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K}[t];
-        assert_true(encode(type, importance, importance) < 0.9 * encode(type, NULL, importance));
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        enum tensor_type type = (enum tensor_type)t;
+        if (convert_weighs(type))
+            assert_true(encode(type, importance, importance) <
+                        0.9 * encode(type, NULL, importance));
+        else if (t <= TYPE_Q8_0)
+            assert_true(encode(type, importance, NULL) == encode(type, NULL, NULL));
     }
+    assert_true(convert_weighs(TYPE_Q4_0) && convert_weighs(TYPE_Q5_1) &&
+                convert_weighs(TYPE_Q6_K));
+    assert_false(convert_weighs(TYPE_Q8_0) || convert_weighs(TYPE_NF4));
+}
+
+/* Evenly weighted, fitting a scale is no worse than taking it from the extreme values. */
+static void test_fitted_scales(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1};
+    fill(3);
+    for (size_t i = 0; i < N; i++)
+        importance[i] = 1;
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        assert_true(encode(types[t], importance, NULL) < encode(types[t], NULL, NULL));
+}
+
+/* The scales of blocks in 8 bits: close to what they were, offset and all. */
+static void test_double_quantization(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static uint8_t codes[COUNT];
+    float map[DYNAMIC_VALUES], nested[COUNT / NESTED_BLOCK + 1], offset;
+    fill(4);
+    dynamic_map(map);
+    for (size_t i = 1; i < DYNAMIC_VALUES; i++)
+        assert_true(map[i] > map[i - 1]);
+    assert_true(map[DYNAMIC_VALUES - 1] == 1);
+    for (size_t i = 0; i < COUNT; i++)
+        source[i] = 0.05f + fabsf(source[i]);
+    double_quantize(source, COUNT, map, codes, nested, &offset);
+    for (size_t i = 0; i < COUNT; i++) {
+        float got = double_dequantize(map, codes[i], nested[i / NESTED_BLOCK], offset);
+        assert_true(fabsf(got - source[i]) < 0.01f * nested[i / NESTED_BLOCK]);
+    }
+}
+
+/* What a model multiplies, in numbers: the inputs of its first layer are normalised embeddings. */
+static void test_importance_of_a_model(void **state)
+{
+    (void)state;
+    char path[200];
+    struct model *model;
+    struct importance *found;
+    struct error err = {0};
+    int32_t ids[70];
+    for (size_t i = 0; i < 70; i++)
+        ids[i] = (int32_t)(i * 3 % 100);
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", folder);
+    struct model_options options = {.n_threads = 1};
+    struct importance_options how = {.window = 32, .n_windows = 10};
+    if (model_open(path, &options, &model, &err) ||
+        importance_collect(model, ids, 70, &how, &found, &err))
+        fail_msg("%s", err.message);
+    const struct hyperparameters *s = model_shape(model);
+    const float *q = importance_of(found, "model.layers.0.self_attn.q_proj.weight", s->dim);
+    const float *v = importance_of(found, "model.layers.0.self_attn.v_proj.weight", s->dim);
+    assert_non_null(q);
+    assert_ptr_equal(q, v);
+    assert_int_equal(importance_tokens(found), 70);
+    double sum = 0;
+    for (size_t i = 0; i < s->dim; i++)
+        sum += (double)q[i];
+    assert_true(fabs(sum / (double)s->dim - 1) < 0.01);
+    assert_non_null(importance_of(found, "model.layers.0.mlp.down_proj.weight", s->ffn_dim));
+    assert_null(importance_of(found, "model.layers.0.mlp.down_proj.weight", s->ffn_dim + 1));
+    assert_null(importance_of(found, "model.layers.99.mlp.down_proj.weight", s->ffn_dim));
+    assert_null(importance_of(found, "model.norm.weight", s->dim));
+    importance_free(found);
+    how.n_windows = 1; /* the text's beginning alone */
+    assert_int_equal(importance_collect(model, ids, 70, &how, &found, &err), STATUS_OK);
+    assert_int_equal(importance_tokens(found), 32);
+    importance_free(found);
+    assert_int_equal(importance_collect(model, ids, 0, &how, &found, &err), STATUS_INVALID);
+    model_close(model);
 }
 
 static void test_recipes(void **state)
@@ -199,6 +282,9 @@ int main(void)
         cmocka_unit_test(test_encoders_are_close),
         cmocka_unit_test(test_extreme_rows),
         cmocka_unit_test(test_importance_moves_the_error),
+        cmocka_unit_test(test_fitted_scales),
+        cmocka_unit_test(test_double_quantization),
+        cmocka_unit_test(test_importance_of_a_model),
         cmocka_unit_test(test_recipes),
         cmocka_unit_test(test_whole_checkpoints),
         cmocka_unit_test(test_cancelling_leaves_nothing),
