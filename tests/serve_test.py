@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """tandem serve: the API's behaviour, as clients see it (standard library only)."""
+import base64
 import os
+import struct
 import unittest
 
 from serve_client import PHI, QWEN, Server, main
@@ -127,6 +129,31 @@ class Api(unittest.TestCase):
         self.assertGreater(chat["count"], 5)
         self.server.json("POST", "/tokenize", {}, 400)
         self.server.json("POST", "/detokenize", {"tokens": [10 ** 6]}, 400)
+
+    def test_embeddings(self):
+        def embed(text, **more):
+            reply = self.server.json("POST", "/v1/embeddings", {"input": text, **more})
+            return [entry["embedding"] for entry in reply["data"]]
+
+        [sea], [ship] = embed("the sea"), embed("a ship and a whale")
+        self.assertAlmostEqual(sum(x * x for x in sea), 1, places=5)
+        self.assertNotEqual(sea, ship)
+        self.assertEqual(embed(["the sea", "a ship and a whale"]), [sea, ship])
+        self.assertEqual(embed("the sea"), [sea], "a cached prefix changes nothing")
+        ids = self.server.json("POST", "/tokenize", {"prompt": "the sea"})["tokens"]
+        self.assertEqual(embed(ids), [sea])
+        [coded] = embed("the sea", encoding_format="base64")
+        floats = struct.unpack(f"<{len(sea)}f", base64.b64decode(coded))
+        for a, b in zip(floats, sea):
+            self.assertAlmostEqual(a, b, places=6)
+        [last] = embed("the sea", pooling="last")
+        self.assertNotEqual(last, sea)
+        self.assertEqual(embed("the sea", pooling="last"), [last])
+        [one], [same] = embed([ids[:1]]), embed([ids[:1]], pooling="last")
+        self.assertEqual(one, same, "of one token both poolings are the same")
+        for bad in ({}, {"input": ""}, {"input": "x", "pooling": "max"}, {"input": "x", "n": 2},
+                    {"input": "x", "dimensions": 3}):
+            self.server.json("POST", "/v1/embeddings", bad, 400)
 
     def test_a_second_turn_finds_the_first_in_the_cache(self):
         messages = [{"role": "system", "content": "be brief, turn " + os.urandom(4).hex()},

@@ -133,7 +133,9 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     e->shared_rows = FIRST_SHARED_ROWS;
     e->rows = mem_array(model_max_rows(e->model), sizeof *e->rows);
     e->logits = mem_array(n_logits, sizeof *e->logits);
-    bool ok = e->running && e->lengths && e->slots && e->rows && e->logits;
+    e->hidden_bytes = model_max_rows(e->model) * model_shape(e->model)->dim * sizeof *e->hidden;
+    e->hidden = mem_map(e->hidden_bytes);
+    bool ok = e->hidden && e->running && e->lengths && e->slots && e->rows && e->logits;
     for (size_t i = 0; ok && i < e->n_slots; i++) {
         e->slots[i].tokens = mem_array(e->context_length, sizeof *e->slots[i].tokens);
         ok = e->slots[i].tokens;
@@ -220,6 +222,8 @@ void engine_close(struct engine *e)
     mem_free(e->lengths);
     mem_free(e->rows);
     mem_free(e->logits);
+    if (e->hidden)
+        mem_unmap(e->hidden, e->hidden_bytes);
     kv_cache_free(e->cache);
     chat_template_free(e->chat);
     token_masker_free(e->masker);

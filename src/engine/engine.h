@@ -87,6 +87,13 @@ struct engine_load {
 };
 struct engine_load engine_load(const struct engine *engine);
 
+/* What becomes of the final hidden states of a prompt's tokens. */
+enum pooling {
+    POOLING_NONE, /* an answer is made */
+    POOLING_MEAN,
+    POOLING_LAST, /* the last token's */
+};
+
 /* What a request asks for. Everything it points to is copied by engine_submit(). */
 struct request {
     const int32_t *prompt; /* [n_prompt], at least one */
@@ -102,6 +109,7 @@ struct request {
     size_t n_top_logprobs;         /* 0 to MAX_TOP_LOGPROBS */
     struct constraint *constraint; /* what the answer may be; NULL: anything. Shared, not copied */
     uint64_t client;               /* whose request it is: clients get equal shares of the engine */
+    enum pooling pooling;          /* an embedding of the prompt instead of an answer */
 };
 
 enum finish_reason {
@@ -146,6 +154,8 @@ enum event_kind generation_next(struct generation *generation, struct event *eve
 void generation_cancel(struct generation *generation);
 /* Valid after EVENT_END. */
 struct generation_stats generation_stats(const struct generation *generation);
+/* [dim] of a request with pooling, valid from EVENT_END on if it ended with FINISH_EOS. */
+const float *generation_embedding(const struct generation *generation);
 /* Cancels if need be. */
 void generation_free(struct generation *generation);
 

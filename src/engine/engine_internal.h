@@ -40,11 +40,14 @@ struct generation {
     int32_t *eos_ids;
     size_t n_eos_ids;
     uint64_t client;
+    enum pooling pooling;
     atomic_bool cancelled;
 
     /* The step thread's. */
     struct sampler *sampler;
-    int32_t *tokens; /* [n_prompt + max_tokens]: prompt, then answer */
+    double *pooled;   /* [dim] sums, in the order of positions; with pooling only */
+    float *embedding; /* [dim] at the end */
+    int32_t *tokens;  /* [n_prompt + max_tokens]: prompt, then answer */
     size_t n_tokens;
     long slot;     /* NO_SLOT while it waits */
     size_t n_rows; /* in this step, those of guesses included */
@@ -109,6 +112,8 @@ struct engine {
     enum speculation speculation;
     size_t n_guess_rows; /* in a step, at most */
     struct pass_times pass_times;
+    float *hidden; /* [max_rows, dim] of a step's rows that are pooled */
+    size_t hidden_bytes;
     size_t *lengths; /* [max_sequences] of the running sequences before the step */
     uint64_t clock;  /* for last_used */
     struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */

@@ -72,9 +72,20 @@ static enum status begin_constraint(struct generation *g, struct constraint *con
     return walker_init(&g->walker, &constraint->grammar, err);
 }
 
+static bool allocate_pooling(struct generation *g)
+{
+    size_t dim = model_shape(g->engine->model)->dim;
+    if (!g->pooling)
+        return true;
+    g->pooled = arena_alloc(&g->arena, dim * sizeof *g->pooled);
+    g->embedding = arena_alloc(&g->arena, dim * sizeof *g->embedding);
+    return g->pooled && g->embedding;
+}
+
 static enum status fill_in(struct generation *g, const struct request *request, struct error *err)
 {
-    if (!copy_stops(g, request) || !copy_eos(g, request) || !allocate_records(g, request))
+    if (!copy_stops(g, request) || !copy_eos(g, request) || !allocate_records(g, request) ||
+        !allocate_pooling(g))
         return error_memory(err, "a request");
     size_t vocab_size = model_shape(g->engine->model)->vocab_size;
     enum status status = sampler_create(&request->sampling, vocab_size, &g->sampler, err);
@@ -102,6 +113,7 @@ enum status generation_create(struct engine *engine, const struct request *reque
     g->ignore_eos = request->ignore_eos;
     draft_init(&g->draft);
     g->client = request->client;
+    g->pooling = request->pooling;
     pthread_mutex_init(&g->mutex, NULL);
     pthread_cond_init(&g->changed, NULL);
     enum status status = fill_in(g, request, err);
@@ -176,6 +188,11 @@ bool generation_is_cancelled(const struct generation *g)
 struct generation_stats generation_stats(const struct generation *g)
 {
     return g->stats;
+}
+
+const float *generation_embedding(const struct generation *g)
+{
+    return g->embedding;
 }
 
 void generation_free(struct generation *g)

@@ -234,6 +234,8 @@ static void admit(struct engine *e)
     while (e->waiting && e->n_running < e->max_sequences) {
         struct generation **link = next_in_turn(e), *g = *link;
         size_t length, source = find_prefix(e, g, &length);
+        if (g->pooling == POOLING_MEAN) /* needs the states of all its tokens */
+            length = 0;
         if (!make_room(e, g->n_tokens - length, source))
             return;
         *link = g->next;
@@ -431,11 +433,15 @@ static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
         size_t position = length + i;
         int32_t token =
             position < g->n_tokens ? g->tokens[position] : g->draft.tokens[position - g->n_tokens];
+        bool has_last = position + 1 >= g->n_tokens;
+        bool is_pooled = g->pooling == POOLING_MEAN || (g->pooling && has_last);
+        float *hidden = e->hidden + n * model_shape(e->model)->dim;
         e->slots[slot].tokens[position] = token;
         e->rows[n++] = (struct row){.token = token,
                                     .position = (int32_t)position,
                                     .sequence = (int32_t)slot,
-                                    .wants_logits = position + 1 >= g->n_tokens};
+                                    .wants_logits = has_last && !g->pooling,
+                                    .hidden = is_pooled ? hidden : NULL};
     }
     return n;
 }
@@ -454,11 +460,34 @@ static enum finish_reason take_token(struct generation *g, float *logits, struct
     return generation_take(g, &choice, err);
 }
 
+/* Takes the states of one request's rows of the step; the embedding after the last. */
+static void pool(const struct engine *e, struct generation *g, const struct row *rows)
+{
+    size_t dim = model_shape(e->model)->dim;
+    for (size_t r = 0; r < g->n_rows; r++) {
+        if (rows[r].position == 0) /* also where a sequence is computed anew */
+            memset(g->pooled, 0, dim * sizeof *g->pooled);
+        for (size_t i = 0; rows[r].hidden && i < dim; i++)
+            g->pooled[i] += rows[r].hidden[i];
+    }
+    double n = g->pooling == POOLING_MEAN ? (double)g->n_tokens : 1;
+    for (size_t i = 0; i < dim && pending(e, g) == 0; i++)
+        g->embedding[i] = (float)(g->pooled[i] / n);
+}
+
+static void pool_all(struct engine *e, size_t begin, size_t end)
+{
+    const struct row *rows = e->rows;
+    for (size_t i = begin; i < end; rows += e->running[i++]->n_rows)
+        if (e->running[i]->pooling && e->running[i]->n_rows)
+            pool(e, e->running[i], rows);
+}
+
 /* Of the step just computed: the logits of the request's last token, and of its guesses. */
 static size_t count_logits(const struct engine *e, const struct generation *g)
 {
     size_t computed = kv_length(e->cache, (size_t)g->slot);
-    return computed < g->n_tokens ? 0 : computed - g->n_tokens + 1;
+    return computed < g->n_tokens || g->pooling ? 0 : computed - g->n_tokens + 1;
 }
 
 /* Takes tokens as long as they are what was guessed, and one more; forgets the wrong guesses. */
@@ -480,11 +509,14 @@ static enum finish_reason take_tokens(struct engine *e, struct generation *g, fl
 static void hand_out(struct engine *e, size_t begin, size_t end)
 {
     size_t vocab_size = model_shape(e->model)->vocab_size, n_logits = 0;
+    pool_all(e, begin, end);
     for (size_t i = begin; i < end; i++)
         n_logits += count_logits(e, e->running[i]);
     for (size_t i = end; i-- > begin;) {
         struct generation *g = e->running[i];
         size_t n = count_logits(e, g);
+        if (g->pooling && g->n_rows && pending(e, g) == 0)
+            finish(e, i, FINISH_EOS, NULL);
         if (!n)
             continue;
         struct error err = {0};

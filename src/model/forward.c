@@ -250,6 +250,17 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }
 
+/* The state after the final norm, for the rows that want it. */
+static void give_hidden(const struct pass *p)
+{
+    const struct model *m = p->model;
+    size_t dim = m->shape->dim;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->rows[i].hidden)
+            m->compute.kernels->rms_norm(m->scratch.x + i * dim, m->weights.final_norm,
+                                         p->rows[i].hidden, dim, (float)m->shape->rms_norm_eps);
+}
+
 enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
                           size_t n, float *logits, struct error *err)
 {
@@ -266,6 +277,7 @@ enum status model_forward(struct model *model, struct kv_cache *cache, const str
         attention_block(&p, w, a);
         ffn_block(&p, w, a);
     }
+    give_hidden(&p);
     status = compute_logits(&p, logits, err);
     mem_guard_leave();
     return status;

@@ -41,6 +41,7 @@ struct row {
     int32_t position; /* in its sequence, from 0 */
     int32_t sequence;
     bool wants_logits;
+    float *hidden; /* [dim] where not NULL: receives the state after the final norm */
 };
 
 /* Opens the checkpoint and binds every weight; the error names the tensor that is missing or of

@@ -78,7 +78,8 @@ struct answering *answering_create(struct exchange *x, enum api_kind kind, struc
     a->created = (int64_t)time(NULL);
     x->state = a;
     x->free_state = answering_free;
-    snprintf(a->id, sizeof a->id, "%s-%s", kind == API_CHAT ? "chatcmpl" : "cmpl", x->id + 4);
+    snprintf(a->id, sizeof a->id, "%s-%s", kind == API_CHAT ? "chatcmpl" : "cmpl",
+             x->id + sizeof "req");
     a->document = exchange_body_json(x, error);
     if (!a->document || !api_request_read(kind, a->document, &a->request, error))
         return NULL;
@@ -141,7 +142,8 @@ bool answering_start(struct answering *a, const struct token_list *prompts, size
                               .ignore_eos = r->ignore_eos,
                               .want_logprobs = r->logprobs,
                               .n_top_logprobs = (size_t)r->top_logprobs,
-                              .client = a->x->client_key};
+                              .client = a->x->client_key,
+                              .pooling = r->pooling};
     if (!r->has_seed)
         request.sampling.seed = random_seed();
     if (sampling_check(&request.sampling, &err))

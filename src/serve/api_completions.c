@@ -1,35 +1,9 @@
 /* POST /v1/completions: plain text continued. */
-#include "base/memory.h"
 #include "base/utf8.h"
 #include "serve/answer_form.h"
 #include "serve/server_internal.h"
 
 #include <string.h>
-
-/* --- The prompts --- */
-
-static const json_t *prompt_at(const struct api_request *r, size_t index)
-{
-    bool is_list = json_is_array(r->prompt) && !json_is_integer(json_array_get(r->prompt, 0));
-    return is_list ? json_array_get(r->prompt, index) : r->prompt;
-}
-
-static bool start(struct answering *a, struct api_error *error)
-{
-    size_t n = a->request.n_prompts;
-    struct token_list *prompts = mem_array(n, sizeof *prompts);
-    if (!prompts)
-        return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the prompts");
-    bool ok = true;
-    for (size_t i = 0; i < n && ok; i++)
-        ok = api_encode_prompt(&a->lease, "prompt", prompt_at(&a->request, i), true, &prompts[i],
-                               error);
-    ok = ok && answering_start(a, prompts, n, error);
-    for (size_t i = 0; i < n; i++)
-        token_list_free(&prompts[i]);
-    mem_free(prompts);
-    return ok;
-}
 
 /* --- Choices --- */
 
@@ -101,7 +75,7 @@ void api_completions(struct exchange *x)
                                             stream};
     struct api_error error = {0};
     struct answering *a = answering_create(x, API_COMPLETION, &error);
-    if (a && start(a, &error))
+    if (a && api_start_prompts(a, &error))
         answer_reply(a, &form);
     else
         exchange_reply_error(x, &error);

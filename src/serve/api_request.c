@@ -113,6 +113,28 @@ static bool read_messages(void *target, const char *name, const json_t *value,
     return api_check_messages(name, value, error);
 }
 
+static bool read_pooling(void *target, const char *name, const json_t *value,
+                         struct api_error *error)
+{
+    const char *word = json_string_value(value);
+    bool is_mean = word && !strcmp(word, "mean");
+    if (!is_mean && (!word || strcmp(word, "last") != 0))
+        return field_wrong_type(name, "\"mean\" or \"last\"", error);
+    ((struct api_request *)target)->pooling = is_mean ? POOLING_MEAN : POOLING_LAST;
+    return true;
+}
+
+static bool read_encoding(void *target, const char *name, const json_t *value,
+                          struct api_error *error)
+{
+    const char *word = json_string_value(value);
+    bool is_base64 = word && !strcmp(word, "base64");
+    if (!is_base64 && (!word || strcmp(word, "float") != 0))
+        return field_wrong_type(name, "\"float\" or \"base64\"", error);
+    ((struct api_request *)target)->base64 = is_base64;
+    return true;
+}
+
 /* Legacy completions: the number of alternatives. */
 static bool read_logprob_count(void *target, const char *name, const json_t *value,
                                struct api_error *error)
@@ -265,36 +287,45 @@ static bool check_tools(const struct api_request *r, struct api_error *error)
 
 #define AT(member) .offset = offsetof(struct api_request, member)
 
+enum { ANSWER = API_CHAT | API_COMPLETION };
+
 static const struct field fields[] = {
     {"model", FIELD_STRING, AT(model)},
     {"adapter", FIELD_STRING, AT(adapter)},
     {"messages", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_messages},
     {"prompt", FIELD_CUSTOM, .kinds = API_COMPLETION, .read = read_prompt},
-    {"n", FIELD_INTEGER, AT(n), .least = 1, .most = MAX_CHOICES},
-    {"max_tokens", FIELD_INTEGER, AT(max_tokens), .least = 1, .most = 1e9},
+    {"n", FIELD_INTEGER, .kinds = ANSWER, AT(n), .least = 1, .most = MAX_CHOICES},
+    {"max_tokens", FIELD_INTEGER, .kinds = ANSWER, AT(max_tokens), .least = 1, .most = 1e9},
     {"max_completion_tokens", FIELD_INTEGER, AT(max_tokens), .kinds = API_CHAT, .least = 1,
      .most = 1e9},
-    {"stream", FIELD_BOOL, AT(stream)},
-    {"stream_options", FIELD_CUSTOM, .read = read_stream_options},
-    {"temperature", FIELD_NUMBER, AT(temperature), .least = 0, .most = 2},
-    {"top_p", FIELD_NUMBER, AT(top_p), .least = 0, .most = 1},
-    {"top_k", FIELD_INTEGER, AT(top_k), .least = 0, .most = INT32_MAX},
-    {"min_p", FIELD_NUMBER, AT(min_p), .least = 0, .most = 1},
-    {"repetition_penalty", FIELD_NUMBER, AT(repetition_penalty), .least = 0.01, .most = 100},
-    {"frequency_penalty", FIELD_NUMBER, AT(frequency_penalty), .least = -2, .most = 2},
-    {"presence_penalty", FIELD_NUMBER, AT(presence_penalty), .least = -2, .most = 2},
-    {"seed", FIELD_CUSTOM, .read = read_seed},
-    {"stop", FIELD_CUSTOM, .read = read_stop},
-    {"logit_bias", FIELD_CUSTOM, .read = read_logit_bias},
+    {"stream", FIELD_BOOL, .kinds = ANSWER, AT(stream)},
+    {"stream_options", FIELD_CUSTOM, .kinds = ANSWER, .read = read_stream_options},
+    {"temperature", FIELD_NUMBER, .kinds = ANSWER, AT(temperature), .least = 0, .most = 2},
+    {"top_p", FIELD_NUMBER, .kinds = ANSWER, AT(top_p), .least = 0, .most = 1},
+    {"top_k", FIELD_INTEGER, .kinds = ANSWER, AT(top_k), .least = 0, .most = INT32_MAX},
+    {"min_p", FIELD_NUMBER, .kinds = ANSWER, AT(min_p), .least = 0, .most = 1},
+    {"repetition_penalty", FIELD_NUMBER, .kinds = ANSWER, AT(repetition_penalty), .least = 0.01,
+     .most = 100},
+    {"frequency_penalty", FIELD_NUMBER, .kinds = ANSWER, AT(frequency_penalty), .least = -2,
+     .most = 2},
+    {"presence_penalty", FIELD_NUMBER, .kinds = ANSWER, AT(presence_penalty), .least = -2,
+     .most = 2},
+    {"seed", FIELD_CUSTOM, .kinds = ANSWER, .read = read_seed},
+    {"stop", FIELD_CUSTOM, .kinds = ANSWER, .read = read_stop},
+    {"logit_bias", FIELD_CUSTOM, .kinds = ANSWER, .read = read_logit_bias},
     {"logprobs", FIELD_BOOL, AT(logprobs), .kinds = API_CHAT},
     {"logprobs", FIELD_CUSTOM, .kinds = API_COMPLETION, .read = read_logprob_count},
     {"top_logprobs", FIELD_INTEGER, AT(top_logprobs), .kinds = API_CHAT, .least = 0,
      .most = MAX_TOP_LOGPROBS},
-    {"ignore_eos", FIELD_BOOL, AT(ignore_eos)},
+    {"ignore_eos", FIELD_BOOL, .kinds = ANSWER, AT(ignore_eos)},
     {"response_format", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_response_format},
     {"tools", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tools},
     {"tool_choice", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tool_choice},
     {"parallel_tool_calls", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_parallel},
+    {"input", FIELD_CUSTOM, .kinds = API_EMBEDDING, .read = read_prompt},
+    {"pooling", FIELD_CUSTOM, .kinds = API_EMBEDDING, .read = read_pooling},
+    {"encoding_format", FIELD_CUSTOM, .kinds = API_EMBEDDING, .read = read_encoding},
+    {"dimensions", FIELD_INTEGER, AT(dimensions), .kinds = API_EMBEDDING, .least = 1, .most = 1e6},
     {"user", FIELD_IGNORED},
     {"metadata", FIELD_IGNORED},
     {"safety_identifier", FIELD_IGNORED},
@@ -311,6 +342,9 @@ static bool check_together(const struct api_request *r, struct api_error *error)
     if (r->kind == API_COMPLETION && !r->prompt)
         return api_refuse(error, 400, "missing_required_parameter", "prompt",
                           "\"prompt\" is missing");
+    if (r->kind == API_EMBEDDING && !r->prompt)
+        return api_refuse(error, 400, "missing_required_parameter", "input",
+                          "\"input\" is missing");
     if (r->top_logprobs > 0 && !r->logprobs)
         return api_refuse(error, 400, "invalid_value", "top_logprobs",
                           "\"top_logprobs\" needs \"logprobs\": true");
@@ -323,11 +357,13 @@ static bool check_together(const struct api_request *r, struct api_error *error)
 bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *r,
                       struct api_error *error)
 {
+    static const int64_t default_tokens[] = {[API_COMPLETION] = 16, [API_EMBEDDING] = 1};
     *r = (struct api_request){.kind = kind,
                               .document = document,
                               .n = 1,
                               .n_prompts = 1,
-                              .max_tokens = kind == API_COMPLETION ? 16 : 0,
+                              .max_tokens = default_tokens[kind],
+                              .pooling = kind == API_EMBEDDING ? POOLING_MEAN : POOLING_NONE,
                               .temperature = NAN,
                               .top_p = NAN,
                               .min_p = NAN,

@@ -1,4 +1,5 @@
-/* Requests for answers, /v1/chat/completions and /v1/completions: from JSON to checked values.
+/* Requests of /v1/chat/completions, /v1/completions and /v1/embeddings: from JSON to checked
+ * values.
  *
  * Every field is known by name, with the kinds of request that have it, its type and its range;
  * whatever else a request holds is refused by name. A few that can have no effect here (user,
@@ -8,7 +9,7 @@
 #define TANDEM_SERVE_API_REQUEST_H
 
 #include "base/json.h"
-#include "engine/sampler.h"
+#include "engine/engine.h"
 #include "serve/api_error.h"
 
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 
 enum { MAX_CHOICES = 16, MAX_PROMPTS = 64, MAX_TOOLS = 128, MAX_STOPS = 16, MAX_BIASES = 1024 };
 
-enum api_kind { API_CHAT = 1, API_COMPLETION = 2 };
+enum api_kind { API_CHAT = 1, API_COMPLETION = 2, API_EMBEDDING = 4 };
 
 enum tool_choice { TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED, TOOLS_NAMED };
 
@@ -27,7 +28,7 @@ struct api_request {
     const char *model;      /* NULL: the first */
     const char *adapter;    /* NULL: none but the one that the model's name names */
     const json_t *messages; /* chat: a non-empty array of checked messages */
-    const json_t *prompt;   /* completion: a string, or an array of strings or of token ids */
+    const json_t *prompt;   /* others: a string, or an array of strings or of token ids */
     size_t n_prompts;       /* 1 for chat */
     int64_t n;
     int64_t max_tokens; /* 0: to the context's end */
@@ -45,6 +46,11 @@ struct api_request {
     size_t n_logit_bias;
     const char *stops[MAX_STOPS];
     size_t n_stops;
+
+    /* Embeddings. */
+    enum pooling pooling;
+    bool base64;
+    int64_t dimensions; /* 0: as many as there are */
 
     const json_t *tools; /* NULL: none */
     enum tool_choice tool_choice;

@@ -1,4 +1,6 @@
 /* POST /tokenize and /detokenize, and prompts of plain text or token ids. */
+#include "base/memory.h"
+#include "serve/answering.h"
 #include "serve/api_fields.h"
 #include "serve/server_internal.h"
 
@@ -44,6 +46,31 @@ bool api_encode_prompt(const struct lease *lease, const char *name, const json_t
                          add_special ? TOKENIZER_ADD_SPECIAL : 0, ids, &err))
         return api_refuse_error(error, &err);
     return true;
+}
+
+/* --- Lists of prompts --- */
+
+static const json_t *prompt_at(const struct api_request *r, size_t index)
+{
+    bool is_list = json_is_array(r->prompt) && !json_is_integer(json_array_get(r->prompt, 0));
+    return is_list ? json_array_get(r->prompt, index) : r->prompt;
+}
+
+bool api_start_prompts(struct answering *a, struct api_error *error)
+{
+    size_t n = a->request.n_prompts;
+    struct token_list *prompts = mem_array(n, sizeof *prompts);
+    if (!prompts)
+        return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the prompts");
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = api_encode_prompt(&a->lease, a->request.kind == API_EMBEDDING ? "input" : "prompt",
+                               prompt_at(&a->request, i), true, &prompts[i], error);
+    ok = ok && answering_start(a, prompts, n, error);
+    for (size_t i = 0; i < n; i++)
+        token_list_free(&prompts[i]);
+    mem_free(prompts);
+    return ok;
 }
 
 /* --- Requests --- */

@@ -10,6 +10,7 @@ static const struct route routes[] = {
     {"GET", "/v1/models", api_models},
     {"POST", "/v1/chat/completions", api_chat_completions},
     {"POST", "/v1/completions", api_completions},
+    {"POST", "/v1/embeddings", api_embeddings},
     {"POST", "/tokenize", api_tokenize},
     {"POST", "/detokenize", api_detokenize},
 };

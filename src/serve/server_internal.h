@@ -45,6 +45,7 @@ const struct route *route_find(bool is_preflight, const char *method, const char
 /* The handlers. */
 void api_chat_completions(struct exchange *x);
 void api_completions(struct exchange *x);
+void api_embeddings(struct exchange *x);
 void api_models(struct exchange *x);
 void api_health(struct exchange *x);
 void api_preflight(struct exchange *x);
@@ -58,5 +59,9 @@ bool api_encode_messages(const struct lease *lease, const json_t *messages, cons
 /* A text, or a list of token ids, to tokens, which are appended; `name` is the field's. */
 bool api_encode_prompt(const struct lease *lease, const char *name, const json_t *prompt,
                        bool add_special, struct token_list *ids, struct api_error *error);
+
+struct answering;
+/* Encodes the prompts of a completion or embedding and starts. */
+bool api_start_prompts(struct answering *a, struct api_error *error);
 
 #endif

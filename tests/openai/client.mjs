@@ -61,6 +61,13 @@ const tests = {
     assert.equal(reply.choices.length, 2);
   },
 
+  async embeddings() {
+    const reply = await client.embeddings.create({ model, input: ["the sea", "a ship"] });
+    assert.equal(reply.data.length, 2);
+    const length = Math.hypot(...reply.data[0].embedding);
+    assert.ok(Math.abs(length - 1) < 1e-4);
+  },
+
   async errors() {
     await assert.rejects(client.chat.completions.create({ ...settings, model: "none" }), (error) => {
       assert.ok(error instanceof OpenAI.NotFoundError);
