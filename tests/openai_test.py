@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from serve_client import QWEN, Server, make_models
+from serve_client import QWEN, Server, make_models, make_tool_model
 
 FOLDER = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/openai"
 
@@ -21,8 +21,9 @@ def main():
         print("skipped: the package openai is absent: npm ci --prefix tests/openai")
         return 77
     make_models()
-    with Server() as server:
-        return subprocess.run([node, str(FOLDER / "client.mjs"), server.url, QWEN],
+    with_tools = make_tool_model()
+    with Server(models=(QWEN, with_tools)) as server:
+        return subprocess.run([node, str(FOLDER / "client.mjs"), server.url, QWEN, with_tools],
                               timeout=300).returncode
 
 

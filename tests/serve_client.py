@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,29 @@ def wait_until(condition, seconds=20):
 
 def make_models():
     subprocess.run([MAKER, FOLDER.name], check=True, stdout=subprocess.DEVNULL)
+
+
+TOOL_TEMPLATE = """{% if tools %}<|im_start|>system
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}Calls: <tool_call>
+{"name": <name>, "arguments": <arguments>}
+</tool_call><|im_end|>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content or '' }}{% for call in m.tool_calls or [] %}<tool_call>
+{{ call.function | tojson }}
+</tool_call>{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+def make_tool_model():
+    """The name of a copy of QWEN whose chat template has tools."""
+    name = "with-tools"
+    if not (MODELS / name).is_dir():
+        shutil.copytree(MODELS / QWEN, MODELS / name)
+        path = MODELS / name / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": TOOL_TEMPLATE}))
+    return name
 
 
 def main():

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """tandem serve: the API's behaviour, as clients see it (standard library only)."""
 import base64
+import json
 import os
 import struct
 import unittest
 
-from serve_client import PHI, QWEN, Server, main
+from serve_client import PHI, QWEN, Server, main, make_tool_model
 
 
 class Api(unittest.TestCase):
@@ -175,6 +176,7 @@ class Api(unittest.TestCase):
                     [{"type": "function", "function": {"parameters": {}}}],
                     [{"type": "function", "function": {"name": "f", "colour": 1}}]):
             self.server.chat(400, tools=bad)
+        self.server.chat(400, tools=[tool], tool_choice="required")
         self.server.chat(400, tools=[tool], tool_choice="sometimes")
         self.server.chat(400, tools=[tool],
                          tool_choice={"type": "function", "function": {"name": "g"}})
@@ -191,6 +193,32 @@ class Api(unittest.TestCase):
         for path in ("/../README.md", "//etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page",
                      "/index.html/", "/server.log"):
             self.server.json("GET", path, status=404)
+
+    def test_json_and_schemas_bind_the_answer(self):
+        fields = dict(temperature=1, top_k=0, max_tokens=2000)
+        schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]},
+                                                   "n": {"type": "integer", "maximum": 9}},
+                  "required": ["colour", "n"], "additionalProperties": False}
+        for seed in range(5):
+            choice = self.server.chat(seed=seed, response_format={
+                "type": "json_schema", "json_schema": {"name": "x", "strict": True,
+                                                       "schema": schema}}, **fields)["choices"][0]
+            self.assertEqual(choice["finish_reason"], "stop")
+            value = json.loads(choice["message"]["content"])
+            self.assertEqual(sorted(value), ["colour", "n"])
+            self.assertIn(value["colour"], ("red", "blue"))
+            self.assertLessEqual(value["n"], 9)
+        choice = self.server.chat(seed=1, response_format={"type": "json_object"},
+                                  **{**fields, "max_tokens": 300})["choices"][0]
+        self.assertEqual(choice["message"]["content"].lstrip()[0], "{")
+        for bad in ({"type": "yaml"}, {}, {"type": "json_schema"}, {"type": "text", "colour": 1},
+                    {"type": "json_schema", "json_schema": {"name": "x"}},
+                    {"type": "json_schema", "json_schema": {"schema": {"type": "colour"}}}):
+            self.server.chat(400, response_format=bad)
+        error = self.server.chat(400, response_format={"type": "json_schema", "json_schema": {
+            "schema": {"type": "array", "contains": {"type": "integer"},
+                       "unevaluatedItems": {"not": {}}}}})["error"]
+        self.assertEqual(error["param"], "response_format")
 
     def test_wrong_requests_are_refused_by_name(self):
         user = [{"role": "user", "content": "x"}]
@@ -215,6 +243,67 @@ class Api(unittest.TestCase):
         for body in (b"", b"{", b"[]", b'{"model": "\xff"}', b'{"a":1,"a":2}', b"[" * 100000):
             error = self.server.json("POST", "/v1/chat/completions", body, 400)["error"]
             self.assertIn(error["code"], ("invalid_json", "invalid_utf8"))
+
+
+class Tools(unittest.TestCase):
+    """With a template that has tools. What the random model says is forced by tool_choice."""
+    TOOLS = [{"type": "function", "function": {
+        "name": name, "description": "Tells the weather.", "parameters": {
+            "type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}},
+            "required": ["city"], "additionalProperties": False}}}
+        for name in ("weather_now", "weather_later")]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(models=(make_tool_model(),))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def ask(self, **fields):
+        fields = dict(tools=self.TOOLS, temperature=1, seed=4, max_tokens=2000) | fields
+        return self.server.chat(**fields)["choices"][0]
+
+    def check(self, call, names):
+        self.assertEqual(call["type"], "function")
+        self.assertIn(call["function"]["name"], names)
+        self.assertIn(json.loads(call["function"]["arguments"])["city"], ("Oslo", "Rome"))
+
+    def test_required_and_named(self):
+        choice = self.ask(tool_choice="required")
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        for call in choice["message"]["tool_calls"]:
+            self.check(call, ("weather_now", "weather_later"))
+        named = {"type": "function", "function": {"name": "weather_later"}}
+        for seed in range(3):
+            [call] = self.ask(tool_choice=named, seed=seed)["message"]["tool_calls"]
+            self.check(call, ("weather_later",))
+        [call] = self.ask(tool_choice="required", parallel_tool_calls=False)["message"][
+            "tool_calls"]
+        self.check(call, ("weather_now", "weather_later"))
+
+    def test_a_stream_brings_the_same_calls(self):
+        whole = self.ask(tool_choice="required")["message"]["tool_calls"]
+        chunks = self.server.stream(tools=self.TOOLS, temperature=1, seed=4, max_tokens=2000,
+                                    tool_choice="required")
+        deltas = [call for chunk in chunks
+                  for call in chunk["choices"][0]["delta"].get("tool_calls", [])]
+        self.assertEqual([d["index"] for d in deltas], list(range(len(whole))))
+        self.assertEqual([d["function"] for d in deltas], [c["function"] for c in whole])
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
+        self.assertEqual("".join(c["choices"][0]["delta"].get("content") or "" for c in chunks),
+                         "")
+
+    def test_the_round_trip(self):
+        message = self.ask(tool_choice="required", parallel_tool_calls=False)["message"]
+        call = message["tool_calls"][0]
+        messages = [{"role": "user", "content": "What is the weather?"}, message,
+                    {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}]
+        reply = self.ask(messages=messages, tool_choice="none", max_tokens=5)
+        self.assertNotIn("tool_calls", reply["message"])
+        self.assertEqual(self.ask(messages=messages, max_tokens=5)["finish_reason"], "length")
 
 
 main()

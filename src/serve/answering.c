@@ -129,8 +129,8 @@ static bool allocate(struct answering *a, size_t n, struct api_error *error)
     return true;
 }
 
-bool answering_start(struct answering *a, const struct token_list *prompts, size_t n_prompts,
-                     struct api_error *error)
+static bool submit_all(struct answering *a, const struct token_list *prompts, size_t n_prompts,
+                       struct constraint *constraint, struct api_error *error)
 {
     const struct api_request *r = &a->request;
     struct error err = {0};
@@ -143,18 +143,30 @@ bool answering_start(struct answering *a, const struct token_list *prompts, size
                               .want_logprobs = r->logprobs,
                               .n_top_logprobs = (size_t)r->top_logprobs,
                               .client = a->x->client_key,
-                              .pooling = r->pooling};
+                              .pooling = r->pooling,
+                              .constraint = constraint};
     if (!r->has_seed)
         request.sampling.seed = random_seed();
     if (sampling_check(&request.sampling, &err))
         return api_refuse_error(error, &err);
-    if (!allocate(a, n_prompts * (size_t)r->n, error))
-        return false;
     for (size_t i = 0; i < n_prompts; i++)
         if (!submit(a, &request, &prompts[i], error))
             return false;
-    watch_generations(a->x->watch, a->generations, a->n_started);
     return true;
+}
+
+bool answering_start(struct answering *a, const struct token_list *prompts, size_t n_prompts,
+                     struct api_error *error)
+{
+    struct constraint *constraint;
+    if (!allocate(a, n_prompts * (size_t)a->request.n, error) ||
+        !api_request_constrain(&a->request, &constraint, error))
+        return false;
+    bool ok = submit_all(a, prompts, n_prompts, constraint, error);
+    constraint_release(constraint);
+    if (ok)
+        watch_generations(a->x->watch, a->generations, a->n_started);
+    return ok;
 }
 
 /* --- Events --- */

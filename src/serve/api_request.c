@@ -148,19 +148,48 @@ static bool read_logprob_count(void *target, const char *name, const json_t *val
     return field_read(fields, name, value, target, error);
 }
 
+struct response_format {
+    const char *type;
+    const json_t *json_schema;
+};
+
+static const struct field format_fields[] = {
+    {"type", FIELD_STRING, .offset = offsetof(struct response_format, type)},
+    {"json_schema", FIELD_OBJECT, .offset = offsetof(struct response_format, json_schema)},
+    {0}};
+
+static bool keep_schema(void *target, const char *name, const json_t *value,
+                        struct api_error *error)
+{
+    ((struct api_request *)target)->schema = value;
+    return json_is_object(value) || json_is_boolean(value) ||
+           field_wrong_type(name, "a JSON Schema", error);
+}
+
+static const struct field schema_fields[] = {{"name", FIELD_IGNORED},
+                                             {"description", FIELD_IGNORED},
+                                             {"strict", FIELD_IGNORED},
+                                             {"schema", FIELD_CUSTOM, .read = keep_schema},
+                                             {0}};
+
 static bool read_response_format(void *target, const char *name, const json_t *value,
                                  struct api_error *error)
 {
-    const char *type = json_string_value(json_object_get(value, "type"));
-    (void)target;
-    if (!type)
-        return field_wrong_type(name, "an object with a \"type\"", error);
-    if (strcmp(type, "text") != 0)
-        return api_refuse(error, 400, "unsupported_value", name,
-                          "\"response_format\" of type \"%s\" is not supported by this version; "
-                          "\"text\" is",
-                          type);
-    return true;
+    struct api_request *r = target;
+    struct response_format format = {0};
+    if (!fields_read(format_fields, ~0u, value, name, &format, error))
+        return false;
+    bool has_schema = format.type && !strcmp(format.type, "json_schema");
+    r->must_be_json = has_schema || (format.type && !strcmp(format.type, "json_object"));
+    if (!r->must_be_json && (!format.type || strcmp(format.type, "text") != 0))
+        return field_wrong_type(name, "an object of type text, json_object or json_schema", error);
+    if (!has_schema)
+        return true;
+    if (!format.json_schema || !fields_read(schema_fields, ~0u, format.json_schema,
+                                            "response_format.json_schema", r, error))
+        return error->http ? false : field_wrong_type(name, "one with a \"json_schema\"", error);
+    return r->schema ||
+           field_wrong_type("response_format.json_schema", "an object with a \"schema\"", error);
 }
 
 /* --- Tools --- */
@@ -276,10 +305,6 @@ static bool check_tools(const struct api_request *r, struct api_error *error)
         return api_refuse(error, 400, "invalid_value", "tool_choice",
                           "\"tool_choice\" names %s, which is not among the \"tools\"",
                           r->tool_name);
-    if (r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED)
-        return api_refuse(error, 400, "unsupported_value", "tool_choice",
-                          "calls cannot be forced in this version: \"tool_choice\" may be "
-                          "\"auto\" or \"none\"");
     return true;
 }
 

@@ -56,6 +56,9 @@ struct api_request {
     enum tool_choice tool_choice;
     const char *tool_name; /* for TOOLS_NAMED */
     bool one_tool_call;    /* parallel_tool_calls: false */
+
+    bool must_be_json;    /* response_format json_object or json_schema */
+    const json_t *schema; /* NULL: any object */
 };
 
 /* `document` must outlive the request. False with `error` filled; api_request_free() in any
@@ -64,6 +67,10 @@ bool api_request_read(enum api_kind kind, const json_t *document, struct api_req
                       struct api_error *error);
 /* The function of this name among the tools; NULL if there is none. */
 const json_t *api_request_tool(const struct api_request *request, const char *name);
+/* What the answer must be; NULL: anything. The caller releases it. False with `error` filled for a
+ * schema that cannot be honoured. */
+bool api_request_constrain(const struct api_request *request, struct constraint **constraint,
+                           struct api_error *error);
 void api_request_free(struct api_request *request);
 
 /* The sampling that is asked for, on top of a model's defaults. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
-const [url, model] = process.argv.slice(2);
+const [url, model, toolModel] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: url + "/v1", apiKey: "any", maxRetries: 0 });
 const messages = [{ role: "user", content: "Tell me of the sea." }];
 const settings = { model, messages, seed: 3, temperature: 1, max_tokens: 24, ignore_eos: true };
@@ -66,6 +66,40 @@ const tests = {
     assert.equal(reply.data.length, 2);
     const length = Math.hypot(...reply.data[0].embedding);
     assert.ok(Math.abs(length - 1) < 1e-4);
+  },
+
+  async schema() {
+    const schema = {
+      type: "object", properties: { city: { enum: ["Oslo", "Rome"] } }, required: ["city"],
+      additionalProperties: false,
+    };
+    const reply = await client.chat.completions.create({
+      model, messages, seed: 1,
+      response_format: { type: "json_schema", json_schema: { name: "place", strict: true, schema } },
+    });
+    assert.ok(["Oslo", "Rome"].includes(JSON.parse(reply.choices[0].message.content).city));
+  },
+
+  async tools() {
+    const tools = [{ type: "function", function: { name: "look", parameters: {
+      type: "object", properties: { place: { enum: ["here", "there"] } }, required: ["place"],
+      additionalProperties: false } } }];
+    const ask = { model: toolModel, messages, tools, seed: 2 };
+    const reply = await client.chat.completions.create({ ...ask, tool_choice: "required",
+      parallel_tool_calls: false });
+    const message = reply.choices[0].message;
+    assert.equal(reply.choices[0].finish_reason, "tool_calls");
+    const [call] = message.tool_calls;
+    assert.equal(call.function.name, "look");
+    assert.ok(["here", "there"].includes(JSON.parse(call.function.arguments).place));
+    const final = await client.chat.completions.create({ ...ask, max_tokens: 4,
+      tool_choice: "none",
+      messages: [...messages, message, { role: "tool", tool_call_id: call.id, content: "a cat" }] });
+    assert.equal(final.choices[0].message.role, "assistant");
+    const streamed = await client.chat.completions.stream({ ...ask, tool_choice: "required",
+      parallel_tool_calls: false }).finalChatCompletion();
+    assert.deepEqual(streamed.choices[0].message.tool_calls[0].function.arguments,
+      call.function.arguments);
   },
 
   async errors() {
