@@ -1,5 +1,5 @@
 """tandem train and tandem merge from the command line: resuming after kill -9 and after Ctrl-C,
-the same bits with any number of threads, LoRA and merging, what is refused."""
+the same bits with any number of threads, mixed precision, LoRA and merging, what is refused."""
 import json
 import os
 import pathlib
@@ -26,8 +26,10 @@ PHI = dict(architectures=["Phi3ForCausalLM"], model_type="phi3", hidden_act="sil
            bos_token_id=0, torch_dtype="bfloat16")
 
 
-def train(*args, check=True):
-    run = subprocess.run([PROGRAM, "train", *map(str, args)], capture_output=True, text=True)
+def train(*args, check=True, isa=None):
+    env = os.environ | ({"TANDEM_ISA": isa} if isa else {})
+    run = subprocess.run([PROGRAM, "train", *map(str, args)], capture_output=True, text=True,
+                         env=env)
     assert not check or run.returncode == 0, run.stderr
     return run
 
@@ -135,7 +137,15 @@ def test_other_settings_do_not_resume(work, model, data):
     process.wait()
     run = train(*common, "--steps", 5000, "--lr", "0.5", "--resume", check=False)
     assert run.returncode == 1 and '"rate"' in run.stderr, run.stderr
+    run = train(*common, "--steps", 5000, "--bf16", "--resume", check=False)
+    assert run.returncode == 1 and '"bf16"' in run.stderr, run.stderr
     state = out / "training.state"
+    state.write_bytes(state.read_bytes().replace(b"bf16", b"past"))
+    process = subprocess.Popen([PROGRAM, "train", *map(str, common), "--steps", "5000",
+                                "--resume"], stderr=subprocess.PIPE)
+    wait_for_step(out, len(losses(out)) + 1, process)  # a state from before there was --bf16
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
     state.write_bytes(state.read_bytes()[:-100])
     run = train(*common, "--steps", 5000, "--resume", check=False)
     assert run.returncode == 1 and "training.state" in run.stderr, run.stderr
@@ -148,6 +158,27 @@ def test_threads(work, model, data):
         train("--model", model, "--data", data, "--out", work / f"threads{threads}", "--steps", 6,
               "--batch-tokens", 600, "--threads", threads, "--quiet")
     assert losses(work / "threads1") == losses(work / "threads2") == losses(work / "threads3")
+
+
+def test_bf16(work, model, data):
+    """Close to floats, not equal to them; the same bits with any number of threads. Every
+    instruction set (those that the CPU lacks repeat another one)."""
+    common = ["--model", model, "--data", data, "--steps", 30, "--batch-tokens", 600,
+              "--micro-tokens", 256, "--warmup", 5, "--quiet"]
+    train(*common, "--out", work / "f32")
+    floats = losses(work / "f32")
+    for isa in ("amx", "avx512", "avx2", "scalar"):
+        runs = []
+        for threads in (1, 2):
+            out = work / f"bf16-{isa}-{threads}"
+            train(*common, "--bf16", "--threads", threads, "--out", out, isa=isa)
+            runs.append(losses(out))
+        assert runs[0] == runs[1], f"{isa}: threads change losses"
+        first, last = runs[0][0], runs[0][-1]
+        assert 0 < abs(first[2] - floats[0][2]) < 0.004 * floats[0][2], (isa, first, floats[0])
+        assert abs(first[1] - floats[0][1]) < 1e-4 * floats[0][1], (isa, first, floats[0])
+        assert abs(last[1] - floats[-1][1]) < 0.002 * floats[-1][1], (isa, last, floats[-1])
+    assert floats[-1][1] < 0.95 * floats[0][1], f"nothing was learned: {floats[-1]}"
 
 
 def test_what_is_left_out_is_counted(work, model):
@@ -284,6 +315,7 @@ def main():
         test_resume(work, model, data, held_out)
         test_other_settings_do_not_resume(work, model, data)
         test_threads(work, model, data)
+        test_bf16(work, model, data)
         test_what_is_left_out_is_counted(work, model)
         test_adapters(work, "qwen", QWEN, ["q_proj", "k_proj", "v_proj", "o_proj"])
         test_adapters(work, "phi", PHI, ["qkv_proj", "o_proj"])
