@@ -62,19 +62,18 @@ class Clients(unittest.TestCase):
         with Server("--receive-timeout", "1") as server:
             head = raw(server, b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
                                b"Content-Length: 100\r\n\r\n{")
-            started = time.monotonic()
-            while time.monotonic() < started + 10:
+            closed, deadline = False, time.monotonic() + 60
+            head.settimeout(0.2)
+            while not closed and time.monotonic() < deadline:
                 try:
                     head.sendall(b" ")
-                    head.settimeout(0.2)
-                    if not head.recv(1):
-                        break
+                    closed = not head.recv(1)
                 except socket.timeout:
                     answer(server)
                 except OSError:
-                    break
+                    closed = True
             head.close()
-            self.assertLess(time.monotonic() - started, 8)
+            self.assertTrue(closed)
 
     def test_slow_readers_delay_nobody(self):
         with Server() as server:
@@ -384,14 +383,12 @@ class Load(unittest.TestCase):
         self.assertTrue(all(results.values()), "an answer was cut off")
 
     def test_a_second_sigterm_does_not_wait(self):
-        server = Server("--parallel", "1")
+        server = Server("--parallel", "1", "--drain", "3600")
         busy = [raw(server, post({**LONG, "n": 16})) for _ in range(8)]
         self.assertTrue(wait_until(lambda: server.metric("tandem_requests_running", model=QWEN)))
         server.process.send_signal(signal.SIGTERM)
         self.assertTrue(wait_until(lambda: "shutting down" in server.read_errors()))
-        started = time.monotonic()
         self.assertEqual(server.stop(), 0, server.errors)
-        self.assertLess(time.monotonic() - started, 10)
         for connection in busy:
             connection.close()
 

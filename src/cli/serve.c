@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "cli/adapters.h"
 #include "cli/args.h"
 #include "cli/commands.h"
@@ -52,6 +53,8 @@ static int name_models(const struct usage *usage, struct serve_command *c, const
         c->names[i] = name_of(args->operands[i]);
         if (!c->names[i])
             return args_wrong(usage, "out of memory");
+        if (!utf8_valid(c->names[i], strlen(c->names[i])))
+            return args_wrong(usage, "the name of model %zu is not UTF-8", i + 1);
         for (size_t j = 0; j < i; j++)
             if (!strcmp(c->names[i], c->names[j]))
                 return args_wrong(usage, "two models would have the name %s", c->names[i]);

@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-enum { MAX_MODELS_SHOWN = 1024 };
-
 struct scrape {
     struct model_view *views;
     size_t n;
@@ -143,9 +141,11 @@ static void write_server(struct strbuf *out, struct server *s)
 void api_metrics(struct exchange *x)
 {
     struct strbuf out = {0};
-    struct scrape scrape = {.views = mem_array(MAX_MODELS_SHOWN, sizeof *scrape.views)};
-    if (scrape.views)
-        scrape.n = registry_view(x->server->registry, scrape.views, MAX_MODELS_SHOWN);
+    size_t n = registry_count(x->server->registry);
+    struct scrape scrape = {.views = mem_array(n, sizeof *scrape.views), .n = n};
+    if (!scrape.views)
+        scrape.n = 0;
+    registry_view(x->server->registry, scrape.views, scrape.n);
     write_numbers(&out, &scrape);
     write_histograms(&out, &scrape);
     write_finished(&out, &scrape);

@@ -343,9 +343,13 @@ json_t *registry_list(struct registry *r)
     return json_pack("{s:s, s:o}", "object", "list", "data", data);
 }
 
-size_t registry_view(struct registry *r, struct model_view *views, size_t most)
+size_t registry_count(const struct registry *r)
 {
-    size_t n = r->n_residents < most ? r->n_residents : most;
+    return r->n_residents;
+}
+
+void registry_view(struct registry *r, struct model_view *views, size_t n)
+{
     pthread_mutex_lock(&r->mutex);
     for (size_t i = 0; i < n; i++) {
         struct resident *m = &r->residents[i];
@@ -360,7 +364,6 @@ size_t registry_view(struct registry *r, struct model_view *views, size_t most)
         pthread_mutex_unlock(&m->metrics.mutex);
     }
     pthread_mutex_unlock(&r->mutex);
-    return n;
 }
 
 /* --- Creating --- */

@@ -48,8 +48,10 @@ struct model_view {
     struct engine_load load;
     struct model_metrics metrics; /* a copy: its mutex is not to be used */
 };
-/* The first `most` models; returns how many there are of them. */
-size_t registry_view(struct registry *registry, struct model_view *views, size_t most);
+/* How many models there are, those with adapters included. */
+size_t registry_count(const struct registry *registry);
+/* The first n of them. */
+void registry_view(struct registry *registry, struct model_view *views, size_t n);
 
 /* OpenAI's list of models; new reference. */
 json_t *registry_list(struct registry *registry);

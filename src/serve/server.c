@@ -320,6 +320,13 @@ static enum status open_listener(struct server *s, struct error *err)
     return STATUS_OK;
 }
 
+/* No path here needs escapes, so that none is looked at: "/%00x" is not "/". */
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context, (void)connection;
+    return strlen(text);
+}
+
 static enum status start_daemon(struct server *s, struct error *err)
 {
     const struct serve_options *o = &s->options;
@@ -332,18 +339,19 @@ static enum status start_daemon(struct server *s, struct error *err)
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     if (o->certificate)
         flags |= MHD_USE_TLS;
-    s->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-                         on_connection, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
-                         MHD_OPTION_ARRAY, o->certificate ? tls : none, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
+        MHD_OPTION_ARRAY, o->certificate ? tls : none, MHD_OPTION_END);
     if (!s->daemon && o->certificate)
         return error_set(err, STATUS_INVALID,
                          "cannot start with TLS: are the certificate and the key in PEM format, "
                          "and do they belong together?");
     if (!s->daemon)
         return error_set(err, STATUS_IO, "cannot start the HTTP server");
+    s->listener = -1; /* the daemon's now */
     return STATUS_OK;
 }
 
@@ -390,10 +398,11 @@ bool server_is_local(const struct server *s)
 void server_drain(struct server *s)
 {
     atomic_store(&s->draining, true);
+    /* The daemon's thread may hold the socket for a while yet: it is closed when that has ended,
+     * but from here on refuses connections. */
     s->listener = MHD_quiesce_daemon(s->daemon);
     if (s->listener >= 0)
-        close(s->listener);
-    s->listener = -1;
+        shutdown(s->listener, SHUT_RDWR);
 }
 
 size_t server_active(const struct server *s)
@@ -407,10 +416,8 @@ void server_stop(struct server *s)
         return;
     if (s->watcher)
         watcher_cancel_all(s->watcher);
-    if (s->daemon) {
+    if (s->daemon)
         MHD_stop_daemon(s->daemon);
-        s->listener = -1; /* the daemon closed it */
-    }
     if (s->listener >= 0)
         close(s->listener);
     watcher_free(s->watcher);

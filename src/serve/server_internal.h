@@ -17,7 +17,7 @@ enum { MAX_STATUS = 600 };
 struct server {
     struct serve_options options;
     struct MHD_Daemon *daemon;
-    int listener; /* -1 once it is closed, or the daemon's */
+    int listener; /* -1 while it is the daemon's, which takes and closes it */
     char url[128];
     bool is_local; /* bound to a loopback address */
     struct watcher *watcher;
