@@ -378,6 +378,53 @@ def check_types(work):
     assert "Q4_K_M" in tandem("quantize", source, work / "x.gguf", "--type", "q9").stderr
 
 
+# --- From GGUF files, which have neither config.json nor tokenizer.json ---
+
+def check_configurations(work, golden):
+    """YaRN, longrope, windows, tied embeddings: the folder's config.json says what the file said."""
+    for folder in sorted(golden.iterdir()):
+        gguf, out = work / f"{folder.name}.gguf", work / f"{folder.name}-folder"
+        assert tandem("quantize", folder, gguf, "--type", "f16").returncode == 0
+        run = tandem("quantize", gguf, out, "--type", "nf4-dq")
+        assert run.returncode == 0, run.stderr
+        assert logits(out) == logits(gguf, "--quantize", "nf4-dq"), folder.name
+
+
+def check_vocabularies(work, tokenizers):
+    for folder in sorted(tokenizers.iterdir()):
+        vectors = folder / "vectors.jsonl"
+        if not vectors.exists():
+            continue
+        config = make_config(64, 64)
+        config.update(vocab_size=153000, tie_word_embeddings=True, num_hidden_layers=1)
+        weights = make_weights(config, 3)
+        weights.pop("lm_head.weight")
+        tensors = {n: ("F16", w.astype(np.float16)) for n, w in weights.items()}
+        source = write_folder(work / f"{folder.name}-source", config, tensors)
+        for document in folder.iterdir():
+            if document.name.startswith(("tokenizer", "vocab.json", "merges", "special", "added")):
+                shutil.copy(document, source)
+        gguf, out = work / f"{folder.name}.gguf", work / f"{folder.name}-folder"
+        assert tandem("quantize", source, gguf, "--type", "f16").returncode == 0
+        run = tandem("quantize", gguf, out, "--type", "int8")
+        assert run.returncode == 0, run.stderr
+        texts = "".join(json.dumps({"text": json.loads(line)["text"]}) + "\n"
+                        for line in vectors.read_text().split("\n") if line)
+        ids = [subprocess.run([PROGRAM, "tokenize", str(model)], input=texts, text=True,
+                              capture_output=True, check=True).stdout for model in (source, out)]
+        assert ids[0] == ids[1] and ids[0].count("\n") > 100, folder.name
+        shutil.rmtree(source)
+
+
+def check_gguf_input(work):
+    shared = pathlib.Path(os.environ.get("TANDEM_SHARED", "/nowhere"))
+    if not (shared / "golden").is_dir():
+        print("not checked: folders from GGUF files, for there is no", shared / "golden")
+        return
+    check_configurations(work, shared / "golden")
+    check_vocabularies(work, shared / "tokenizers")
+
+
 def main():
     assert dynamic_map().size == 256
     with tempfile.TemporaryDirectory() as folder:
@@ -386,6 +433,7 @@ def main():
         check_refusals(work)
         check_writing(work)
         check_types(work)
+        check_gguf_input(work)
     print("bitsandbytes: reading, writing and refusals agree with the NumPy decoder")
     return 0
 

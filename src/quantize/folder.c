@@ -1,11 +1,13 @@
 #include "quantize/folder.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/hf_config_write.h"
 #include "formats/hf_folder.h"
 #include "formats/safetensors_write.h"
 #include "kernels/bitsandbytes.h"
 #include "kernels/convert.h"
 #include "kernels/double_quant.h"
+#include "text/tokenizer_export.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -376,14 +378,51 @@ static json_t *quantization_config(const struct writer *w)
                      "llm_int8_skip_modules", skipped_modules(w), "llm_int8_threshold", 6.0);
 }
 
+/* A GGUF file has no config.json: its hyperparameters make one. */
+static json_t *make_config(const struct writer *w)
+{
+    const struct tensor *embedding = checkpoint_tensor(w->cp, "model.embed_tokens.weight");
+    enum tensor_type type = embedding ? type_of(w, embedding) : TYPE_BF16;
+    const char *dtype = type == TYPE_F32 ? "float32" : type == TYPE_F16 ? "float16" : "bfloat16";
+    json_t *config =
+        hf_config_json(checkpoint_hyperparameters(w->cp), checkpoint_generation(w->cp), dtype);
+    if (!config)
+        error_memory(w->err, "config.json");
+    return config;
+}
+
+static enum status write_vocabulary(struct writer *w, const char *folder)
+{
+    const struct vocab_source *vocab = checkpoint_vocab(w->cp);
+    json_t *tokenizer, *config;
+    if (!vocab->n_tokens)
+        return STATUS_OK;
+    enum status status = tokenizer_export(vocab, checkpoint_hyperparameters(w->cp)->context_length,
+                                          &tokenizer, &config, w->err);
+    if (!status)
+        status = hf_write_json(folder, "tokenizer.json", tokenizer, w->err);
+    if (!status)
+        status = hf_write_json(folder, "tokenizer_config.json", config, w->err);
+    json_decref(tokenizer);
+    json_decref(config);
+    return status;
+}
+
 static enum status write_documents(struct writer *w, const char *folder)
 {
-    w->config = hf_read_config(checkpoint_path(w->cp), w->err);
+    bool is_gguf = checkpoint_format(w->cp) == CHECKPOINT_GGUF;
+    w->config = is_gguf ? make_config(w) : hf_read_config(checkpoint_path(w->cp), w->err);
     if (!w->config)
         return w->err->status;
     json_object_set_new(w->config, "quantization_config", quantization_config(w));
     enum status status = hf_write_json(folder, "config.json", w->config, w->err);
-    return status ? status : hf_copy_documents(checkpoint_path(w->cp), folder, w->err);
+    if (!status && !is_gguf)
+        return hf_copy_documents(checkpoint_path(w->cp), folder, w->err);
+    json_t *generation = status ? NULL : hf_generation_json(checkpoint_generation(w->cp));
+    if (!status)
+        status = hf_write_json(folder, "generation_config.json", generation, w->err);
+    json_decref(generation);
+    return status ? status : write_vocabulary(w, folder);
 }
 
 static enum status write_folder(struct writer *w, const char *folder)
@@ -438,12 +477,6 @@ enum status quantize_folder(const struct checkpoint *cp, const char *path,
 {
     struct writer w = {.cp = cp, .recipe = recipe, .options = options, .err = err};
     char *temporary = temporary_name(path);
-    if (checkpoint_format(cp) == CHECKPOINT_GGUF) {
-        mem_free(temporary);
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "%s is a GGUF file; %s starts from a Hugging Face folder",
-                         checkpoint_path(cp), recipe->name);
-    }
     if (!temporary)
         return error_memory(err, path);
     enum status status = STATUS_OK;

@@ -95,10 +95,9 @@ static enum status add_scored_merges(struct merge_list *merges, const struct tok
     return status;
 }
 
-static enum status set_scored_merges(struct tokenizer *tk, const struct vocab_source *source,
-                                     struct error *err)
+static enum status read_scored_merges(struct tokenizer *tk, const struct vocab_source *source,
+                                      struct merge_list *merges, struct error *err)
 {
-    struct merge_list merges = {0};
     struct scored *pieces = mem_array(source->n_tokens, sizeof *pieces);
     size_t n = 0;
     if (!pieces)
@@ -108,12 +107,8 @@ static enum status set_scored_merges(struct tokenizer *tk, const struct vocab_so
             float score = source->scores ? source->scores[id] : 0;
             pieces[n++] = (struct scored){isnan(score) ? -INFINITY : score, (int32_t)id};
         }
-    enum status status = add_scored_merges(&merges, &tk->tokens, pieces, n, err);
-    if (!status)
-        status = tokenizer_set_merges(tk, &merges, err);
-    tk->bpe.byte_fallback = tk->bpe.fuse_unk = true;
+    enum status status = add_scored_merges(merges, &tk->tokens, pieces, n, err);
     mem_free(pieces);
-    mem_free(merges.items);
     return status;
 }
 
@@ -138,15 +133,16 @@ static json_t *sentencepiece_components(bool space_prefix)
                      decoders);
 }
 
-static enum status load_llama(struct tokenizer *tk, const struct vocab_source *source,
-                              json_t **components, struct error *err)
+static enum status read_llama(struct tokenizer *tk, const struct vocab_source *source,
+                              struct gguf_parts *parts, struct error *err)
 {
     if (source->remove_extra_whitespaces)
         return error_set(err, STATUS_UNSUPPORTED,
                          "tokenizer.ggml.remove_extra_whitespaces is not supported");
-    *components = sentencepiece_components(!source->has_space_prefix || source->add_space_prefix);
+    parts->components =
+        sentencepiece_components(!source->has_space_prefix || source->add_space_prefix);
     enum status status = read_tokens(tk, source, false, err);
-    return status ? status : set_scored_merges(tk, source, err);
+    return status ? status : read_scored_merges(tk, source, &parts->merges, err);
 }
 
 /* --- byte-level BPE --- */
@@ -199,19 +195,15 @@ static enum status find_components(const struct vocab_source *source, json_t **c
     return STATUS_OK;
 }
 
-static enum status load_gpt2(struct tokenizer *tk, const struct vocab_source *source,
-                             json_t **components, struct error *err)
+static enum status read_gpt2(struct tokenizer *tk, const struct vocab_source *source,
+                             struct gguf_parts *parts, struct error *err)
 {
-    struct merge_list merges = {0};
-    enum status status = find_components(source, components, err);
+    enum status status = find_components(source, &parts->components, err);
     if (!status)
         status = read_tokens(tk, source, true, err);
     for (size_t i = 0; !status && i < source->n_merges; i++)
-        status = merge_list_add_line(&merges, &tk->tokens, source->merges[i].data,
+        status = merge_list_add_line(&parts->merges, &tk->tokens, source->merges[i].data,
                                      source->merges[i].length, err);
-    if (!status)
-        status = tokenizer_set_merges(tk, &merges, err);
-    mem_free(merges.items);
     return status;
 }
 
@@ -278,7 +270,6 @@ static enum status read_special_ids(struct tokenizer *tk, const struct vocab_sou
         status = check_id(tk, "padding", source->pad_id, &tk->pad, err);
     if (status)
         return status;
-    tk->bpe.unk_id = tk->unk;
     bool add_bos = source->has_add_bos ? source->add_bos : sentencepiece;
     bool add_eos = source->has_add_eos && source->add_eos;
     if ((add_bos && tk->bos != VOCAB_NO_ID && !token_list_add(&tk->prefix, tk->bos)) ||
@@ -287,29 +278,48 @@ static enum status read_special_ids(struct tokenizer *tk, const struct vocab_sou
     return STATUS_OK;
 }
 
-enum status tokenizer_load_gguf(struct tokenizer *tk, const struct vocab_source *source,
-                                struct error *err)
+enum status tokenizer_read_gguf(struct tokenizer *tk, const struct vocab_source *source,
+                                struct gguf_parts *parts, struct error *err)
 {
-    bool sentencepiece = equals(source->model, "llama");
-    json_t *components = NULL;
     enum status status;
-    if (sentencepiece)
-        status = load_llama(tk, source, &components, err);
+    *parts = (struct gguf_parts){.sentencepiece = equals(source->model, "llama")};
+    if (parts->sentencepiece)
+        status = read_llama(tk, source, parts, err);
     else if (equals(source->model, "gpt2"))
-        status = load_gpt2(tk, source, &components, err);
+        status = read_gpt2(tk, source, parts, err);
     else
         status = error_set(err, STATUS_UNSUPPORTED,
                            "tokenizer.ggml.model \"%.*s\" is not "
                            "supported (only gpt2 and llama)",
                            source->model.length < 100 ? (int)source->model.length : 100,
                            source->model.data ? source->model.data : "");
+    if (!status && !parts->components)
+        status = error_memory(err, "the tokenizer");
     if (!status)
-        status = components ? tokenizer_read_components(tk, components, err)
-                            : error_memory(err, "the tokenizer");
+        status = read_special_ids(tk, source, parts->sentencepiece, err);
     if (!status)
-        status = read_special_ids(tk, source, sentencepiece, err);
+        status = add_added_tokens(tk, source, parts->sentencepiece, err);
+    return status;
+}
+
+void gguf_parts_free(struct gguf_parts *parts)
+{
+    json_decref(parts->components);
+    mem_free(parts->merges.items);
+    *parts = (struct gguf_parts){0};
+}
+
+enum status tokenizer_load_gguf(struct tokenizer *tk, const struct vocab_source *source,
+                                struct error *err)
+{
+    struct gguf_parts parts;
+    enum status status = tokenizer_read_gguf(tk, source, &parts, err);
     if (!status)
-        status = add_added_tokens(tk, source, sentencepiece, err);
-    json_decref(components);
+        status = tokenizer_set_merges(tk, &parts.merges, err);
+    tk->bpe.unk_id = tk->unk;
+    tk->bpe.byte_fallback = tk->bpe.fuse_unk = parts.sentencepiece;
+    if (!status)
+        status = tokenizer_read_components(tk, parts.components, err);
+    gguf_parts_free(&parts);
     return status;
 }

@@ -67,6 +67,17 @@ enum status merge_list_add_line(struct merge_list *merges, const struct token_ta
 enum status tokenizer_set_merges(struct tokenizer *tk, const struct merge_list *merges,
                                  struct error *err);
 
+/* A vocabulary of a GGUF file, read into tokens, added tokens and special ids; the rest of it, for
+ * a tokenizer or a tokenizer.json. gguf_parts_free() also after an error. */
+struct gguf_parts {
+    bool sentencepiece;
+    struct merge_list merges;
+    json_t *components; /* for tokenizer_read_components() */
+};
+enum status tokenizer_read_gguf(struct tokenizer *tk, const struct vocab_source *source,
+                                struct gguf_parts *parts, struct error *err);
+void gguf_parts_free(struct gguf_parts *parts);
+
 /* The regular expressions that byte-level models are known by. */
 extern const char split_pattern_qwen2[];
 extern const char split_pattern_gpt2[];
