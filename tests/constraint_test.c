@@ -273,6 +273,7 @@ static void test_arrays(void **state)
          {"[]", "[\"a\"]"},
          {"[\"a\", 1]"}},
         {"{\"type\":\"array\",\"minItems\":2}", {"[1, [2]]", "[{}, \"\", null]"}, {"[]", "[1]"}},
+        {"{\"type\":\"array\"}", {"[]", "[1,2]"}, {"[,]", "[1,]", "[1, 2, ]"}},
         {"{\"type\":\"array\",\"maxItems\":0}", {"[]", "[ ]"}, {"[1]"}},
     };
     check_documents(table, sizeof table / sizeof *table, from_schema);

@@ -513,6 +513,8 @@ enum status add_array(struct compiler *c, const struct conjunction *all, uint32_
     if (least == 0)
         grammar_add_edge(c->g, ready, EDGE_LEAF, c->empty_array, to);
     bool endless = most == GRAMMAR_NO_MAXIMUM;
+    if (endless && n == 0)
+        n = 1; /* the first place alone may be empty */
     for (size_t i = 0; !status && i < n + endless && !c->g->failure; i++) {
         uint32_t done = grammar_add_state(c->g, false);
         status = add_element(c, all, i, ready, done);

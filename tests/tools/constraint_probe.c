@@ -1,21 +1,23 @@
-/* Asks constraints: JSON lines on stdin, one answer each on stdout.
+/* constraint_probe [MODEL]: asks constraints. JSON lines on stdin, one answer each on stdout.
  *
- *   {"schema": S or "regex": R, "texts": [...], "samples": N, "seed": K, "most": BYTES}
- *   -> {"error": "..."} or {"accepts": [true, ...], "samples": ["...", ...]}
+ *   {"schema": S or "regex": R, "texts": [...], "samples": N, "answers": M, "seed": K}
+ *   -> {"error": "..."} or {"accepts": [true, ...], "samples": ["...", ...], "answers": [...]}
  *
  * accepts: whether each text is a whole document. samples: N texts made by choosing among the
- * bytes that may follow; one that is not complete after BYTES is given as null.
+ * bytes that may follow; one that does not come to an end is given as null. answers: M answers of
+ * the model, sampled at a high temperature; likewise null if they do not end.
  */
 #include "base/json.h"
 #include "base/rng.h"
 #include "engine/constraint_grammar.h"
+#include "engine/engine.h"
 #include "engine/walker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 4000 };
+enum { MOST_BYTES = 4000, MOST_TOKENS = 700, PROMPT = 5 };
 
 static bool accepts(const struct constraint *constraint, const json_t *text)
 {
@@ -51,26 +53,56 @@ static int choose(struct walker *w, struct rng *rng)
     return chosen;
 }
 
-static json_t *sample(const struct constraint *constraint, struct rng *rng, size_t most)
+static json_t *sample(const struct constraint *constraint, struct rng *rng)
 {
     struct walker w;
     json_t *result = NULL;
     if (walker_init(&w, &constraint->grammar, NULL))
         return json_null();
-    while (w.text.length < most && !(w.now.may_end && rng_below(rng, 3) == 0)) {
+    while (w.text.length < MOST_BYTES && !(w.now.may_end && rng_below(rng, 3) == 0)) {
         int byte = choose(&w, rng);
         char one = (char)byte;
         if (byte < 0 || walker_accept(&w, &one, 1, NULL))
             break;
     }
-    bool stuck = !w.now.may_end && w.text.length < most;
+    bool stuck = !w.now.may_end && w.text.length < MOST_BYTES;
     if (w.now.may_end)
         result = json_stringn(w.text.data ? w.text.data : "", w.text.length);
     walker_free(&w);
     return stuck ? json_string("a dead end") : result ? result : json_null();
 }
 
-static json_t *answer(const json_t *question)
+static json_t *answer_of_model(struct engine *engine, struct constraint *constraint, uint64_t seed)
+{
+    static const int32_t prompt = PROMPT;
+    struct generation *generation;
+    struct event event;
+    struct strbuf text = {0};
+    struct error err = {0};
+    struct request request = {.prompt = &prompt,
+                              .n_prompt = 1,
+                              .sampling = sampling_greedy,
+                              .max_tokens = MOST_TOKENS,
+                              .constraint = constraint};
+    request.sampling.greedy = false;
+    request.sampling.temperature = 1.5;
+    request.sampling.seed = seed;
+    if (engine_submit(engine, &request, &generation, &err))
+        return json_pack("{s:s}", "error", err.message);
+    do {
+        generation_next(generation, &event);
+        strbuf_append(&text, event.text, event.text_length);
+    } while (event.kind != EVENT_END);
+    struct generation_stats stats = generation_stats(generation);
+    json_t *result = stats.finish == FINISH_ERROR ? json_pack("{s:s}", "error", stats.error.message)
+                     : stats.finish == FINISH_EOS ? json_stringn(strbuf_text(&text), text.length)
+                                                  : json_null();
+    generation_free(generation);
+    strbuf_free(&text);
+    return result ? result : json_pack("{s:s}", "error", "an answer that is not UTF-8");
+}
+
+static json_t *answer(const json_t *question, struct engine *engine)
 {
     const char *regex = json_string_value(json_object_get(question, "regex"));
     const json_t *texts = json_object_get(question, "texts");
@@ -85,20 +117,29 @@ static json_t *answer(const json_t *question)
                               json_boolean(accepts(constraint, json_array_get(texts, i))));
     struct rng rng;
     rng_seed(&rng, (uint64_t)json_get_int(question, "seed", 1, NULL));
-    size_t most = (size_t)json_get_int(question, "most", MOST_BYTES, NULL);
     for (int64_t i = 0; i < json_get_int(question, "samples", 0, NULL); i++)
-        json_array_append_new(samples, sample(constraint, &rng, most));
+        json_array_append_new(samples, sample(constraint, &rng));
+    json_t *answers = json_array();
+    for (int64_t i = 0; engine && i < json_get_int(question, "answers", 0, NULL); i++)
+        json_array_append_new(answers, answer_of_model(engine, constraint, rng_next(&rng)));
     constraint_release(constraint);
-    return json_pack("{s:o, s:o}", "accepts", accepted, "samples", samples);
+    return json_pack("{s:o, s:o, s:o}", "accepts", accepted, "samples", samples, "answers",
+                     answers);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct json_lines lines = {.stream = stdin, .name = "stdin"};
+    struct engine_options options = {.n_threads = 1, .max_sequences = 1};
+    struct engine *engine = NULL;
     struct error err = {0};
     json_t *question;
+    if (argc > 1 && engine_open(argv[1], &options, &engine, &err)) {
+        fprintf(stderr, "constraint_probe: %s\n", err.message);
+        return 1;
+    }
     while ((question = json_lines_next(&lines, &err))) {
-        json_t *result = answer(question);
+        json_t *result = answer(question, engine);
         char *text = json_dumps(result, JSON_COMPACT);
         puts(text ? text : "{\"error\": \"the answer is not UTF-8\"}");
         fflush(stdout);
@@ -107,6 +148,7 @@ int main(void)
         json_decref(question);
     }
     json_lines_free(&lines);
+    engine_close(engine);
     if (err.status)
         fprintf(stderr, "constraint_probe: %s\n", err.message);
     return err.status != STATUS_OK;
