@@ -285,7 +285,7 @@ static enum status add_set(struct subsets *s, bool at_start, struct error *err)
     size_t n = s->n_found;
     if (s->dfa->n_states >= DFA_STATE_LIMIT || !spend(s->budget, n))
         return too_large(err);
-    while (s->n_items + n > s->item_capacity) {
+    while (s->n_items + n >= s->item_capacity) {
         size_t wanted = s->item_capacity ? 2 * s->item_capacity : 256;
         void *items = mem_resize(s->items, wanted, sizeof *s->items);
         if (!items)

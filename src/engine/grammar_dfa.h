@@ -29,7 +29,7 @@ struct dfa {
 };
 
 /* Elementary steps that are left to all constructions of one constraint together. */
-enum { DFA_BUDGET = 50000000 };
+enum { DFA_BUDGET = 30000000 };
 
 /* STATUS_LIMIT where it grows too large, or the budget is spent. The NFA is left as it is. */
 enum status dfa_from_nfa(const struct nfa *nfa, size_t *budget, struct dfa *dfa, struct error *err);
