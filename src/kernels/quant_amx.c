@@ -83,35 +83,47 @@ INLINE void tile_halves(const int8_t *x, const uint8_t *w, int32_t low[16][16],
     _tile_stored(1, high, 64);
 }
 
-INLINE void finish_block(const struct panel_format *f, const struct activations *a, size_t at,
-                         const struct spread *w, size_t b, const int32_t sums[16][16], __m512 y[16])
+/* The sums of block b into their place among the stored ones: two in turn where a block has two,
+ * otherwise four. `odd`: of b, a constant. */
+INLINE void start_block(const struct panel_format *f, const struct activations *a, size_t at,
+                        size_t b, const bool odd, struct scratch *s)
 {
-    add_tile(sums, w->scale[b][0], a->scale + at, y);
-    if (f->has_min)
-        add_min(w->min[b], a->scaled_sum + at, y);
+    const int8_t *x = a->codes + (at + b * a->tile_rows) * QUANT_BLOCK;
+    if (f->halves)
+        tile_halves(x, s->w.codes[b], s->sums[b % 2 * 2], s->sums[b % 2 * 2 + 1]);
+    else
+        tile_product(x, s->w.codes[b], s->sums[b % 4], odd);
 }
 
-/* n blocks, from block number `at` of the activations, which is of the tile's first row. */
+INLINE void finish_block(const struct panel_format *f, const struct activations *a, size_t at,
+                         size_t b, const struct scratch *s, __m512 y[16])
+{
+    at += b * a->tile_rows;
+    if (f->halves) {
+        add_tile(s->sums[b % 2 * 2], s->w.scale[b][0], a->scale + at, y);
+        add_tile(s->sums[b % 2 * 2 + 1], s->w.scale[b][1], a->scale + at, y);
+        return;
+    }
+    add_tile(s->sums[b % 4], s->w.scale[b][0], a->scale + at, y);
+    if (f->has_min)
+        add_min(s->w.min[b], a->scaled_sum + at, y);
+}
+
+/* n blocks, from block number `at` of the activations, which is of the tile's first row. A tile on
+ * its way to memory and back takes long, so blocks are started ahead of the one that is finished.
+ */
 INLINE void multiply_blocks(const struct panel_format *f, const struct activations *a, size_t at,
                             size_t n, struct scratch *s, __m512 y[16])
 {
-    size_t step = a->tile_rows, b = 0;
-    for (; f->halves && b < n; b++, at += step) {
-        tile_halves(a->codes + at * QUANT_BLOCK, s->w.codes[b], s->sums[b % 2 * 2],
-                    s->sums[b % 2 * 2 + 1]);
-        add_tile(s->sums[b % 2 * 2], s->w.scale[b][0], a->scale + at, y);
-        add_tile(s->sums[b % 2 * 2 + 1], s->w.scale[b][1], a->scale + at, y);
-    }
-    for (; b + 2 <= n; b += 2, at += 2 * step) {
-        int32_t(*sums)[16][16] = s->sums + b % 4;
-        tile_product(a->codes + at * QUANT_BLOCK, s->w.codes[b], sums[0], false);
-        tile_product(a->codes + (at + step) * QUANT_BLOCK, s->w.codes[b + 1], sums[1], true);
-        finish_block(f, a, at, &s->w, b, sums[0], y);
-        finish_block(f, a, at + step, &s->w, b + 1, sums[1], y);
-    }
-    if (b < n) {
-        tile_product(a->codes + at * QUANT_BLOCK, s->w.codes[b], s->sums[0], false);
-        finish_block(f, a, at, &s->w, b, s->sums[0], y);
+    start_block(f, a, at, 0, false, s);
+    for (size_t b = 0; b < n; b += 2) {
+        if (b + 1 < n)
+            start_block(f, a, at, b + 1, true, s);
+        finish_block(f, a, at, b, s, y);
+        if (b + 2 < n)
+            start_block(f, a, at, b + 2, false, s);
+        if (b + 1 < n)
+            finish_block(f, a, at, b + 1, s, y);
     }
 }
 

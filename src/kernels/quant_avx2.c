@@ -6,6 +6,7 @@
 #include "kernels/quant_tables.h"
 
 #define SIGNED_CODES(kind) ((kind) == CODES_8_BITS)
+#define ROWS_TOGETHER 1 /* registers hold no more beside their sums of pairs */
 
 /* Pairs that fit: 2 * 127 * the largest code, that often, is at most 32767. */
 static const int pairs_that_fit[] = {
@@ -18,21 +19,27 @@ INLINE __m256i products_of_pairs(enum quant_codes kind, v_codes w, __m256i x)
     return _mm256_maddubs_epi16(w, x);
 }
 
-INLINE v_sums sum_products(enum quant_codes kind, v_sums start, const v_codes *w, const int8_t *x,
-                           const int n)
+INLINE __m256i sum_of_pairs(enum quant_codes kind, const v_codes *w, const int8_t *x, const int n)
+{
+    __m256i sum = products_of_pairs(kind, w[0], four_everywhere(x));
+    UNROLL
+    for (int g = 1; g < n; g++)
+        sum = _mm256_add_epi16(sum, products_of_pairs(kind, w[g], four_everywhere(x + 4 * g)));
+    return sum;
+}
+
+INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
+                         const int8_t *x, const int n)
 {
     const int fit = pairs_that_fit[kind] < n ? pairs_that_fit[kind] : n;
-    v_sums sum = start;
     UNROLL
-    for (int g = 0; g < n; g += fit) {
-        __m256i pairs = products_of_pairs(kind, w[g], four_everywhere(x + 4 * g));
+    for (size_t r = 0; r < rows; r++, x += QUANT_BLOCK) {
         UNROLL
-        for (int i = g + 1; i < g + fit; i++)
-            pairs =
-                _mm256_add_epi16(pairs, products_of_pairs(kind, w[i], four_everywhere(x + 4 * i)));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        for (int g = 0; g < n; g += fit) {
+            __m256i pairs = sum_of_pairs(kind, w + g, x + 4 * g, fit);
+            sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        }
     }
-    return sum;
 }
 
 #include "kernels/quant_panels.h"

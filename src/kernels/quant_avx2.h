@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LANES 8
+#define FEW_ROWS 4
 #define MOST_ROWS 4
 
 typedef __m256i v_codes, v_sums;

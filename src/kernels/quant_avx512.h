@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LANES 16
+#define FEW_ROWS 16
 #define MOST_ROWS 8
 
 typedef __m512i v_codes, v_sums;

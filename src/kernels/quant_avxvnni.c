@@ -4,19 +4,20 @@
 #include "kernels/quant_tables.h"
 
 #define SIGNED_CODES(kind) false
+#define ROWS_TOGETHER MOST_ROWS
 
-/* Two chains, since each waits for itself. */
-INLINE v_sums sum_products(enum quant_codes kind, v_sums start, const v_codes *w, const int8_t *x,
-                           const int n)
+/* Row after row for each vector of weights, so that no sum waits for itself. */
+INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
+                         const int8_t *x, const int n)
 {
     (void)kind;
-    v_sums even = start, odd = sums_zero();
     UNROLL
-    for (int g = 0; g < n; g += 2) {
-        even = _mm256_dpbusd_avx_epi32(even, w[g], four_everywhere(x + 4 * g));
-        odd = _mm256_dpbusd_avx_epi32(odd, w[g + 1], four_everywhere(x + 4 * g + 4));
+    for (int g = 0; g < n; g++) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            sums[r] = _mm256_dpbusd_avx_epi32(sums[r], w[g],
+                                              four_everywhere(x + r * QUANT_BLOCK + 4 * g));
     }
-    return _mm256_add_epi32(even, odd);
 }
 
 #include "kernels/quant_panels.h"

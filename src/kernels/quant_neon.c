@@ -9,8 +9,10 @@
 #include <string.h>
 
 #define LANES 4
+#define FEW_ROWS 4
 #define MOST_ROWS 8
 #define SIGNED_CODES(kind) true
+#define ROWS_TOGETHER MOST_ROWS
 
 typedef uint8x16_t v_codes;
 typedef int32x4_t v_sums;
@@ -153,12 +155,16 @@ INLINE v_sums sum_sixteen(v_sums sum, const v_codes *w, const int8_t *from)
     return vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[3]), x, 3);
 }
 
-INLINE v_sums sum_products(enum quant_codes kind, v_sums start, const v_codes *w, const int8_t *x,
-                           const int n)
+INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
+                         const int8_t *x, const int n)
 {
     (void)kind;
-    v_sums sum = sum_sixteen(start, w, x);
-    return n == 4 ? sum : vaddq_s32(sum, sum_sixteen(sums_zero(), w + 4, x + 16));
+    UNROLL
+    for (int g = 0; g < n; g += 4) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            sums[r] = sum_sixteen(sums[r], w + g, x + r * QUANT_BLOCK + 4 * g);
+    }
 }
 
 #include "kernels/quant_panels.h"

@@ -1,23 +1,22 @@
 /* Products with panels for any instruction set. The file that includes it has the vectors (see
  * quant_vectors.h) and says how codes are multiplied:
  *
- *     SIGNED_CODES(kind)   whether sum_products() wants such codes signed
- *     v_sums sum_products(enum quant_codes kind, v_sums start, const v_codes *w, const int8_t *x,
- *                         const int n)
- *         start + the products of elements 0..4n-1 (n is 4 or 8)
- *
- * Activations are broadcast. What unsigned codes have in excess is taken off by starting from the
- * activations' sums. */
+ *     SIGNED_CODES(kind)   whether sum_products() wants such codes signed; what unsigned ones have
+ *                          in excess is taken off by starting from the activations' sums
+ *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
+ *     ROWS_TOGETHER        of those, how many sums are under way at once
+ *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
+ *                          chunk of a panel is decoded into scratch, which all groups meet
+ *     void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
+ *                       const int8_t *x, const int n)
+ *         sums[r] += the products of elements 0..4n-1 (n is 4 or 8) of row r, which is at
+ *         x + r * QUANT_BLOCK
+ */
 #ifndef TANDEM_KERNELS_QUANT_PANELS_H
 #define TANDEM_KERNELS_QUANT_PANELS_H
 
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
-
-/* Up to FEW_ROWS rows are multiplied as the weights are decoded. For more, a chunk of a panel is
- * decoded into scratch, which groups of up to MOST_ROWS meet: as many as leave their outputs and a
- * block of weights in registers. */
-enum { FEW_ROWS = 4 };
 
 struct span {
     const uint8_t *codes, *scales; /* of a panel; or, for many rows: */
@@ -27,32 +26,42 @@ struct span {
     size_t outputs;
 };
 
-INLINE v_sums start_sum(const struct panel_format *f, const int32_t *minus)
+/* `rows` (a constant) rows by n vectors of weights, which have one scale. minus: -sum(x) of these
+ * elements, `stride` from row to row. */
+INLINE void add_products(const struct panel_format *f, const size_t rows, const v_codes *w,
+                         v_float weight_scale, const int n, const int8_t *x, const int32_t *minus,
+                         const size_t stride, const float *scale, v_float *y)
 {
-    if (SIGNED_CODES(f->codes) || !f->offset_shift)
-        return sums_zero();
-    return sums_shifted(minus, f->offset_shift);
+    v_sums sums[MOST_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        sums[r] = SIGNED_CODES(f->codes) || !f->offset_shift
+                      ? sums_zero()
+                      : sums_shifted(minus + r * stride, f->offset_shift);
+    sum_products(f->codes, rows, sums, w, x, n);
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        y[r] = v_fma(v_of_sums(sums[r]), v_mul(weight_scale, v_set(scale[r])), y[r]);
 }
 
-INLINE v_float add_scaled(v_sums sum, v_float weight_scale, v_float scale, v_float y)
-{
-    return v_fma(v_of_sums(sum), v_mul(weight_scale, scale), y);
-}
-
-INLINE v_float multiply_block(const struct panel_format *f, const struct activations *a, size_t at,
-                              const struct vector_block *w, v_float y)
+/* Block `at` of the activations, and the same of the rows after. */
+INLINE void multiply_block(const struct panel_format *f, const struct activations *a, size_t at,
+                           const size_t rows, const struct vector_block *w, v_float *y)
 {
     const int8_t *x = a->codes + at * QUANT_BLOCK;
-    v_float scale = v_set(a->scale[at]);
+    const float *scale = a->scale + at;
     if (f->halves) {
         const int32_t *minus = a->minus_half + 2 * at;
-        v_sums low = sum_products(f->codes, start_sum(f, minus), w->codes, x, 4);
-        v_sums high = sum_products(f->codes, start_sum(f, minus + 1), w->codes + 4, x + 16, 4);
-        return add_scaled(high, w->scale[1], scale, add_scaled(low, w->scale[0], scale, y));
+        add_products(f, rows, w->codes, w->scale[0], 4, x, minus, 2, scale, y);
+        add_products(f, rows, w->codes + 4, w->scale[1], 4, x + 16, minus + 1, 2, scale, y);
+        return;
     }
-    v_sums sum = sum_products(f->codes, start_sum(f, a->minus_sum + at), w->codes, x, 8);
-    y = add_scaled(sum, w->scale[0], scale, y);
-    return f->has_min ? v_fma(w->min, v_set(a->scaled_sum[at]), y) : y;
+    add_products(f, rows, w->codes, w->scale[0], 8, x, a->minus_sum + at, 1, scale, y);
+    if (f->has_min) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            y[r] = v_fma(w->min, v_set(a->scaled_sum[at + r]), y[r]);
+    }
 }
 
 /* Outputs from `lane` of the panel on; those that do not exist are neither read nor written. */
@@ -71,22 +80,24 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store_part(y + lane, v, lane < span->outputs ? span->outputs - lane : 0);
 }
 
-/* `rows` and `parts`, constants: rows from `row`, all in one tile or each in its own, by parts of
- * the panel from `part` on. */
+/* Rows from `row`, all in one tile, by parts of the panel from `part` on; how many of both are
+ * constants. */
 INLINE void multiply_parts(enum tensor_type type, const bool few, const size_t rows,
                            const size_t parts, const struct quant_job *job, const struct span *span,
                            size_t row, size_t part)
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
+    const size_t together = few && PARTS > 1 ? 1 : ROWS_TOGETHER;
     size_t at = activations_block(a, row, span->begin);
     float *to = span->y + row * job->y_stride;
-    v_float y[MOST_ROWS][PARTS];
+    v_float y[PARTS][MOST_ROWS];
     UNROLL
-    for (size_t r = 0; r < rows; r++)
+    for (size_t p = 0; p < parts; p++) {
         UNROLL
-    for (size_t p = 0; p < parts; p++)
-        y[r][p] = load_outputs(span, to + r * job->y_stride, (part + p) * LANES);
+        for (size_t r = 0; r < rows; r++)
+            y[p][r] = load_outputs(span, to + r * job->y_stride, (part + p) * LANES);
+    }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
         UNROLL
         for (size_t p = 0; p < parts; p++) {
@@ -99,71 +110,59 @@ INLINE void multiply_parts(enum tensor_type type, const bool few, const size_t r
                 load_spread(span->spread, b - span->begin, part + p, &w);
             }
             UNROLL
-            for (size_t r = 0; r < rows; r++)
-                y[r][p] = multiply_block(f, a, at + r, &w, y[r][p]);
+            for (size_t r = 0; r < rows; r += together)
+                multiply_block(f, a, at + r, rows - r < together ? rows - r : together, &w,
+                               y[p] + r);
         }
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
+    for (size_t p = 0; p < parts; p++) {
         UNROLL
-    for (size_t p = 0; p < parts; p++)
-        store_outputs(span, to + r * job->y_stride, (part + p) * LANES, y[r][p]);
-}
-
-/* All rows, up to FEW_ROWS of them, from `row`. */
-INLINE void multiply_few(enum tensor_type type, const struct quant_job *job,
-                         const struct span *span, size_t row, size_t rows)
-{
-    switch (rows) {
-    case 1:
-        return multiply_parts(type, true, 1, PARTS, job, span, row, 0);
-    case 2:
-        return multiply_parts(type, true, 2, PARTS, job, span, row, 0);
-    case 3:
-        return multiply_parts(type, true, 3, PARTS, job, span, row, 0);
-    case 4:
-        return multiply_parts(type, true, 4, PARTS, job, span, row, 0);
+        for (size_t r = 0; r < rows; r++)
+            store_outputs(span, to + r * job->y_stride, (part + p) * LANES, y[p][r]);
     }
 }
 
 /* A group of up to MOST_ROWS rows. */
-INLINE void multiply_group(enum tensor_type type, const struct quant_job *job,
-                           const struct span *span, size_t row, size_t rows, size_t part)
+INLINE void multiply_group(enum tensor_type type, const bool few, const size_t parts,
+                           const struct quant_job *job, const struct span *span, size_t row,
+                           size_t rows, size_t part)
 {
     switch (rows) {
     case 1:
-        return multiply_parts(type, false, 1, 1, job, span, row, part);
+        return multiply_parts(type, few, 1, parts, job, span, row, part);
     case 2:
-        return multiply_parts(type, false, 2, 1, job, span, row, part);
+        return multiply_parts(type, few, 2, parts, job, span, row, part);
     case 3:
-        return multiply_parts(type, false, 3, 1, job, span, row, part);
+        return multiply_parts(type, few, 3, parts, job, span, row, part);
     case 4:
-        return multiply_parts(type, false, 4, 1, job, span, row, part);
+        return multiply_parts(type, few, 4, parts, job, span, row, part);
 #if MOST_ROWS == 8
     case 5:
-        return multiply_parts(type, false, 5, 1, job, span, row, part);
+        return multiply_parts(type, few, 5, parts, job, span, row, part);
     case 6:
-        return multiply_parts(type, false, 6, 1, job, span, row, part);
+        return multiply_parts(type, few, 6, parts, job, span, row, part);
     case 7:
-        return multiply_parts(type, false, 7, 1, job, span, row, part);
+        return multiply_parts(type, few, 7, parts, job, span, row, part);
     case 8:
-        return multiply_parts(type, false, 8, 1, job, span, row, part);
+        return multiply_parts(type, few, 8, parts, job, span, row, part);
 #endif
     }
 }
 
 /* Rows from `begin` in groups of nearly the same size, none across the border of two tiles. */
-INLINE void multiply_groups(enum tensor_type type, const struct quant_job *job,
+INLINE void multiply_groups(enum tensor_type type, const bool few, const struct quant_job *job,
                             const struct span *span, size_t begin)
 {
+    const size_t parts = few ? PARTS : 1;
     size_t n_rows = job->a->n_rows;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         size_t in_tile = n_rows - tile < TILE_ROWS ? n_rows - tile : TILE_ROWS;
         size_t groups = (in_tile + MOST_ROWS - 1) / MOST_ROWS;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
             rows = (in_tile - r + groups - 1) / groups;
-            for (size_t part = 0; part < PARTS; part++)
-                multiply_group(type, job, span, tile + r, rows, part);
+            for (size_t part = 0; part < PARTS; part += parts)
+                multiply_group(type, few, parts, job, span, tile + r, rows, part);
         }
     }
 }
@@ -186,11 +185,11 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
                                 .y = job->y + p * PANEL_OUTPUTS,
                                 .outputs = panel_outputs(job, p)};
             if (rows <= FEW_ROWS) {
-                multiply_few(type, job, &span, first_row, rows);
+                multiply_groups(type, true, job, &span, first_row);
             } else {
                 spread_chunk(type, SIGNED_CODES(f->codes), panel, span.scales, b, end - b,
                              job->scratch);
-                multiply_groups(type, job, &span, first_row);
+                multiply_groups(type, false, job, &span, first_row);
             }
         }
     }
