@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,10 +32,26 @@ static float bell(uint32_t *state)
     return (uniform(state) + uniform(state) + uniform(state)) * 1.0f;
 }
 
+/* Memory that ends where a page without access begins, so that reading on is seen. */
+struct guarded {
+    uint8_t *memory;
+    size_t bytes; /* all pages */
+};
+
+static void *guarded_create(struct guarded *g, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), usable = (bytes + page - 1) / page * page;
+    g->bytes = usable + page;
+    g->memory = mmap(NULL, g->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g->memory != MAP_FAILED);
+    assert_int_equal(mprotect(g->memory + usable, page, PROT_NONE), 0);
+    return g->memory + usable - bytes;
+}
+
 struct product {
     struct matrix w;
     uint8_t *stored;
-    void *packed;
+    struct guarded packed;
     float *x, *bias;
     size_t n_rows;
 };
@@ -47,13 +65,15 @@ static struct compute start(const char *isa, size_t threads, size_t cols)
     return c;
 }
 
+/* Where the f16 fields of a block are. */
+static const int fields[TYPE_COUNT][2] = {
+    [TYPE_Q4_0] = {0, -1}, [TYPE_Q4_1] = {0, 2}, [TYPE_Q5_0] = {0, -1}, [TYPE_Q5_1] = {0, 2},
+    [TYPE_Q8_0] = {0, -1}, [TYPE_Q4_K] = {0, 2}, [TYPE_Q5_K] = {0, 2},  [TYPE_Q6_K] = {208, -1},
+};
+
 /* Random bytes; in place of f16 fields, numbers around 0.05 of either sign. */
 static void random_blocks(enum tensor_type type, uint32_t seed, uint8_t *out, size_t n_blocks)
 {
-    static const int fields[TYPE_COUNT][2] = {
-        [TYPE_Q4_0] = {0, -1}, [TYPE_Q4_1] = {0, 2}, [TYPE_Q5_0] = {0, -1}, [TYPE_Q5_1] = {0, 2},
-        [TYPE_Q8_0] = {0, -1}, [TYPE_Q4_K] = {0, 2}, [TYPE_Q5_K] = {0, 2},  [TYPE_Q6_K] = {208, -1},
-    };
     size_t bytes = tensor_type_info(type)->block_bytes;
     for (size_t b = 0; b < n_blocks; b++, out += bytes) {
         for (size_t i = 0; i < bytes; i++)
@@ -89,16 +109,14 @@ static bool pack(const struct compute *c, struct product *p)
     size_t bytes = matmul_packed_bytes(c, &p->w);
     if (!bytes)
         return false;
-    p->packed = mem_aligned(64, 1, bytes);
-    assert_non_null(p->packed);
-    matmul_pack(c, &p->w, p->packed);
+    matmul_pack(c, &p->w, guarded_create(&p->packed, bytes));
     return true;
 }
 
 static void unpack(struct product *p)
 {
-    mem_free(p->packed);
-    p->packed = NULL;
+    if (p->w.packed)
+        munmap(p->packed.memory, p->packed.bytes);
     p->w.packed = NULL;
 }
 
@@ -216,6 +234,41 @@ static void test_odd_number_of_blocks(void **state)
     }
 }
 
+/* All codes as large as they can be, of either sign, by activations of the largest magnitude: sums
+ * that would not fit into 16 bits. */
+static void make_extreme(struct product *p, uint8_t byte)
+{
+    enum tensor_type type = p->w.type;
+    size_t block_bytes = tensor_type_info(type)->block_bytes;
+    size_t n_blocks = p->w.rows * p->w.cols / tensor_type_info(type)->block_length;
+    memset(p->stored + 1, byte, n_blocks * block_bytes);
+    for (size_t b = 0; b < n_blocks; b++)
+        for (int i = 0; i < 2; i++)
+            if (fields[type][i] >= 0)
+                store_u16(p->stored + 1 + b * block_bytes + fields[type][i], f32_to_f16(0.5f));
+    for (size_t i = 0; i < p->n_rows * p->w.cols; i++) /* rows of one sign, and mixed ones */
+        p->x[i] = i / p->w.cols % 3 == 0 ? 1 : i / p->w.cols % 3 == 1 ? -1 : i % 3 ? 1.0f : -1.0f;
+}
+
+static void test_largest_sums(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {0xFF, 0x80, 0x7F, 0x00};
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        for (size_t i = 0; i < sizeof bytes && quant_supports((enum tensor_type)t); i++) {
+            struct product p = make((enum tensor_type)t, 16, 256, 6);
+            make_extreme(&p, bytes[i]);
+            struct compute scalar = start("scalar", 1, p.w.cols);
+            float *expected = multiply(&scalar, &p, p.n_rows);
+            compute_free(&scalar);
+            for (const char *const *isa = kernels_available(); *isa; isa++)
+                check_table(*isa, &p, expected);
+            mem_free(expected);
+            release(&p);
+        }
+    }
+}
+
 /* Error of a product relative to the one in doubles, root mean square. */
 static double relative_error(const struct product *p, const struct kernels *k, const float *y)
 {
@@ -289,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_selection),
         cmocka_unit_test(test_same_bits_everywhere),
         cmocka_unit_test(test_odd_number_of_blocks),
+        cmocka_unit_test(test_largest_sums),
         cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_special_values),
     };
