@@ -33,7 +33,7 @@ static int remove_folder(void **state)
 }
 
 /* The folder of shared data; skips the test where there is none. */
-static const char *shared_folder(void)
+static inline const char *shared_folder(void)
 {
     const char *shared = getenv("TANDEM_SHARED");
     if (!shared || !file_is_directory(shared)) {

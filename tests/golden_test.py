@@ -46,7 +46,7 @@ def check(model, golden, label, isa=None):
 
 def available_isas():
     isas = ["scalar"]
-    for isa in ("avx2", "avx512", "neon"):
+    for isa in ("avx2", "avx512", "amx", "neon"):
         environment = dict(os.environ, TANDEM_ISA=isa)
         if subprocess.run([PROGRAM, "--version"], env=environment,
                           capture_output=True).returncode == 0:

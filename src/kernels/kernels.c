@@ -30,7 +30,7 @@ static void offer(const struct kernels *table, bool runs_here)
 }
 
 #if defined(__x86_64__)
-/* AVX-512 by another name: what differs are the quantized products (quant.h). */
+/* AVX-512, except for quantized products (quant.h) and those of attention. */
 static struct kernels kernels_amx;
 #endif
 
@@ -39,6 +39,8 @@ static void find_tables(void)
 #if defined(__x86_64__)
     kernels_amx = kernels_avx512;
     kernels_amx.name = "amx";
+    if (cpu_features()->amx_bf16)
+        attention_use_amx(&kernels_amx.attention);
     offer(&kernels_amx, quant_amx_permitted());
     offer(&kernels_avx512, cpu_features()->avx512);
     offer(&kernels_avx2, cpu_features()->avx2);
