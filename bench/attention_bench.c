@@ -77,6 +77,16 @@ static void bench_rows(struct bench *b, const char *isa)
     printf(" %9.4f %9.1f %9.1f\n", 1e6 * sum / (double)b->n, flops / t[SCORES], flops / t[MIX]);
 }
 
+static void prepare_queries(struct bench *b)
+{
+    float q[1024];
+    for (size_t r = 0; r < MOST_ROWS; r++) {
+        for (size_t d = 0; d < b->head_dim; d++)
+            q[d] = (float)((r + d) % 7) - 3;
+        b->k->prepare_query(q, 0.1f, b->head_dim, (char *)b->queries + r * b->width * 4);
+    }
+}
+
 static void bench_table(struct bench *b, const char *isa)
 {
     static const enum tensor_type types[] = {TYPE_F32, TYPE_F16, TYPE_Q8_0};
@@ -85,19 +95,15 @@ static void bench_table(struct bench *b, const char *isa)
     struct error err = {0};
     if (kernels_select(isa, &kernels, &err))
         return;
-    b->k = &kernels->attention;
-    for (size_t r = 0; r < MOST_ROWS; r++) {
-        float q[1024];
-        for (size_t d = 0; d < b->head_dim; d++)
-            q[d] = (float)((r + d) % 7) - 3;
-        b->k->prepare_query(q, 0.1f, b->head_dim, (char *)b->queries + r * b->width * 4);
-    }
-    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        b->type = types[t];
+        b->k = kernels->attention[types[t]];
+        prepare_queries(b);
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            b->type = types[t];
             b->n = rows[i];
             bench_rows(b, isa);
         }
+    }
 }
 
 int main(int argc, char **argv)

@@ -354,7 +354,7 @@ static size_t within(size_t position, size_t page)
 static void attend(const struct kernels *k, struct attention_case *c, size_t first, size_t n,
                    float *answers)
 {
-    const struct attention_kernels *a = &k->attention;
+    const struct attention_kernels *a = k->attention[c->type];
     size_t end = end_seen(first + n - 1);
     memset(c->out, 0, (ATTENTION_ROWS + QUERY_TILE) * c->width * sizeof(float));
     if (a->begin)
@@ -389,7 +389,7 @@ static void attend_in_doubles(const struct attention_case *c, size_t r, double *
     for (size_t i = first_seen(r); i < end_seen(r); i++) {
         double score = 0;
         const uint8_t *keys = c->keys + i / KEY_PAGE * c->page_bytes;
-        table("scalar")->attention.prepare_keys(c->type, keys, c->dim, page);
+        table("scalar")->attention[c->type]->prepare_keys(c->type, keys, c->dim, page);
         for (size_t d = 0; d < c->dim; d++)
             score += (double)c->q[r * c->dim + d] * (double)page[d * KEY_PAGE + i % KEY_PAGE];
         weights[i] = exp(score / 4);
@@ -468,14 +468,14 @@ static void test_soften(const struct kernels *k)
     double sum = 2 * exp(-2.0);
     for (size_t i = 2; i < 50; i++)
         sum += exp((double)scores[i] - 1);
-    k->attention.soften(scores, 2, 50, &state, out, 32);
+    k->attention[TYPE_F16]->soften(scores, 2, 50, &state, out, 32);
     assert_close("max", k->name, 0, state.max, 1, 0);
     assert_close("sum", k->name, 0, state.sum, sum, 1e-6);
     assert_close("weight", k->name, 3, scores[3], 1, 1e-6);
     assert_true(scores[1] == 0 && scores[7] == 0 && scores[50] == 0 && scores[60] == 0);
     assert_close("shrunk", k->name, 31, out[31], 31 * exp(-2.0), 1e-5);
     scores[20] = NAN;
-    k->attention.soften(scores, 0, KEY_PAGE, &state, out, 32);
+    k->attention[TYPE_F16]->soften(scores, 0, KEY_PAGE, &state, out, 32);
     assert_true(isnan(state.sum));
 }
 

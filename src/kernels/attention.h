@@ -68,7 +68,8 @@ void attention_store_key(enum tensor_type type, void (*quantize)(const float *, 
                          const float *key, size_t head_dim, void *page, size_t slot);
 
 #if defined(__x86_64__)
-/* Matrix products by AMX in place of those that a copy of AVX-512's kernels has. */
+/* Matrix products by AMX in place of those that a copy of AVX-512's kernels has; for F16 and Q8_0,
+ * whose rounding is coarser than what is lost here. */
 void attention_use_amx(struct attention_kernels *kernels);
 #endif
 

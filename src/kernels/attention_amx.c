@@ -1,7 +1,8 @@
 /* Attention's matrix products by AMX, which multiplies BF16 and adds F32. A number is the sum of
  * two BF16, high and low, of which it keeps 17 bits and an F16 all of its own; products of two low
  * parts, 2^-18 of the whole, are left out. So a product takes three of the tiles' and is still
- * several times as fast as one in floats.
+ * several times as fast as one in floats. Against the rounding of keys and values in F16 that is
+ * nothing; a cache in F32 stays with floats.
  *
  * Prepared queries are rows of high parts, then of low ones. Prepared keys and values are pairs, of
  * dimensions and of positions, as the tiles want the right side of a product:
@@ -101,11 +102,9 @@ static void prepare_query(const float *q, float scale, size_t head_dim, void *pr
     }
 }
 
-/* The first n of 16 elements of F32 or F16, and zeros. */
-INLINE __m512 load_plain(enum tensor_type type, const uint8_t *p, size_t n)
+/* The first n of 16 elements of F16, and zeros. */
+INLINE __m512 load_halves(const uint8_t *p, size_t n)
 {
-    if (type == TYPE_F32)
-        return _mm512_maskz_loadu_ps(first_lanes(n), p);
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
 }
 
@@ -118,10 +117,8 @@ INLINE __m512 load_codes(const uint8_t *p, __m512 scale)
 /* Dimension d of keys i and following ones. */
 INLINE __m512 load_keys(enum tensor_type type, const uint8_t *page, size_t d, size_t i)
 {
-    if (type != TYPE_Q8_0) {
-        size_t bytes = type == TYPE_F32 ? 4 : 2;
-        return load_plain(type, page + (d * KEY_PAGE + i) * bytes, LANES);
-    }
+    if (type == TYPE_F16)
+        return load_halves(page + (d * KEY_PAGE + i) * 2, LANES);
     const uint8_t *codes = page + d / BLOCK * Q8_0_BYTES * KEY_PAGE;
     const uint8_t *scales = codes + BLOCK * KEY_PAGE;
     return load_codes(codes + d % BLOCK * KEY_PAGE + i,
@@ -131,8 +128,8 @@ INLINE __m512 load_keys(enum tensor_type type, const uint8_t *page, size_t d, si
 /* Dimensions d and following ones of a value; zeros behind head_dim. */
 INLINE __m512 load_value(enum tensor_type type, const uint8_t *row, size_t d, size_t head_dim)
 {
-    if (type != TYPE_Q8_0)
-        return load_plain(type, row + d * (type == TYPE_F32 ? 4 : 2), head_dim - d);
+    if (type == TYPE_F16)
+        return load_halves(row + d * 2, head_dim - d);
     const uint8_t *block = row + d / BLOCK * Q8_0_BYTES;
     uint16_t scale;
     memcpy(&scale, block, sizeof scale);
@@ -157,10 +154,8 @@ static void prepare_keys(enum tensor_type type, const void *stored, size_t head_
 {
     if (type == TYPE_F16)
         split_keys(TYPE_F16, stored, head_dim, prepared);
-    else if (type == TYPE_Q8_0)
-        split_keys(TYPE_Q8_0, stored, head_dim, prepared);
     else
-        split_keys(TYPE_F32, stored, head_dim, prepared);
+        split_keys(TYPE_Q8_0, stored, head_dim, prepared);
 }
 
 INLINE void split_values(enum tensor_type type, const uint8_t *rows, size_t row_bytes,
@@ -185,10 +180,8 @@ static void prepare_values(enum tensor_type type, const void *stored, size_t n_k
     size_t row_bytes = head_dim / info->block_length * info->block_bytes;
     if (type == TYPE_F16)
         split_values(TYPE_F16, stored, row_bytes, n_keys, head_dim, prepared);
-    else if (type == TYPE_Q8_0)
-        split_values(TYPE_Q8_0, stored, row_bytes, n_keys, head_dim, prepared);
     else
-        split_values(TYPE_F32, stored, row_bytes, n_keys, head_dim, prepared);
+        split_values(TYPE_Q8_0, stored, row_bytes, n_keys, head_dim, prepared);
 }
 
 /* --- Products --- */

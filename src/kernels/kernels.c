@@ -32,15 +32,24 @@ static void offer(const struct kernels *table, bool runs_here)
 #if defined(__x86_64__)
 /* AVX-512, except for quantized products (quant.h) and those of attention. */
 static struct kernels kernels_amx;
+static struct attention_kernels attention_amx;
+
+static void make_kernels_amx(void)
+{
+    kernels_amx = kernels_avx512;
+    kernels_amx.name = "amx";
+    if (!cpu_features()->amx_bf16)
+        return;
+    attention_amx = *kernels_avx512.attention[TYPE_F16];
+    attention_use_amx(&attention_amx);
+    kernels_amx.attention[TYPE_F16] = kernels_amx.attention[TYPE_Q8_0] = &attention_amx;
+}
 #endif
 
 static void find_tables(void)
 {
 #if defined(__x86_64__)
-    kernels_amx = kernels_avx512;
-    kernels_amx.name = "amx";
-    if (cpu_features()->amx_bf16)
-        attention_use_amx(&kernels_amx.attention);
+    make_kernels_amx();
     offer(&kernels_amx, quant_amx_permitted());
     offer(&kernels_avx512, cpu_features()->avx512);
     offer(&kernels_avx2, cpu_features()->avx2);

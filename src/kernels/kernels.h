@@ -47,7 +47,8 @@ struct kernels {
      * transformers' rotate_half convention. half = rotary_dim / 2. */
     void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
 
-    struct attention_kernels attention;
+    /* For a cache of that type; NULL where there can be none. */
+    const struct attention_kernels *attention[TYPE_COUNT];
 };
 
 /* The best table for this CPU, or the one that `name` ("scalar", "avx2", "avx512", "amx",

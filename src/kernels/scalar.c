@@ -174,6 +174,15 @@ static void soften(float *scores, size_t begin, size_t end, struct softmax *stat
     }
 }
 
+static const struct attention_kernels attention = {
+    .prepare_query = prepare_query,
+    .prepare_keys = prepare_keys,
+    .prepare_values = prepare_values,
+    .scores = attention_scores,
+    .soften = soften,
+    .mix = attention_mix,
+};
+
 const struct kernels kernels_scalar = {
     .name = "scalar",
     .dequantize = {[TYPE_F32] = dequantize_f32,
@@ -208,10 +217,5 @@ const struct kernels kernels_scalar = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention = {.prepare_query = prepare_query,
-                  .prepare_keys = prepare_keys,
-                  .prepare_values = prepare_values,
-                  .scores = attention_scores,
-                  .soften = soften,
-                  .mix = attention_mix},
+    .attention = {[TYPE_F32] = &attention, [TYPE_F16] = &attention, [TYPE_Q8_0] = &attention},
 };

@@ -602,6 +602,15 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half)
 
 #include "kernels/vector_attention.h"
 
+static const struct attention_kernels attention = {
+    .prepare_query = prepare_query,
+    .prepare_keys = prepare_keys,
+    .prepare_values = prepare_values,
+    .scores = attention_scores,
+    .soften = soften,
+    .mix = attention_mix,
+};
+
 const struct kernels VECTOR_TABLE = {
     .name = VECTOR_NAME,
     .dequantize = {[TYPE_F32] = dequantize_f32,
@@ -652,12 +661,7 @@ const struct kernels VECTOR_TABLE = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention = {.prepare_query = prepare_query,
-                  .prepare_keys = prepare_keys,
-                  .prepare_values = prepare_values,
-                  .scores = attention_scores,
-                  .soften = soften,
-                  .mix = attention_mix},
+    .attention = {[TYPE_F32] = &attention, [TYPE_F16] = &attention, [TYPE_Q8_0] = &attention},
 };
 
 #endif

@@ -15,6 +15,7 @@ enum { BLOCK_QUERIES = 192 }; /* most queries of a unit, where one row has no mo
 
 struct job {
     const struct model *model;
+    const struct attention_kernels *kernels;
     const struct kv_cache *cache;
     const struct row *rows;
     size_t layer;
@@ -123,9 +124,9 @@ static void start_block(const struct job *job, struct row_block block, size_t kv
     size_t group = group_size(s), width = attention_width(s->head_dim), n = block.n * group;
     float scale = (float)(1 / sqrt((double)s->head_dim));
     for (size_t i = 0; i < n; i++) {
-        job->model->compute.kernels->attention.prepare_query(
-            job->model->scratch.q + query_at(s, block.first + i / group, kv_head, i % group), scale,
-            s->head_dim, w->queries + i * width * sizeof(float));
+        job->kernels->prepare_query(job->model->scratch.q +
+                                        query_at(s, block.first + i / group, kv_head, i % group),
+                                    scale, s->head_dim, w->queries + i * width * sizeof(float));
         w->states[i] = (struct softmax){.max = -INFINITY};
     }
     memset(w->out, 0, n * width * sizeof *w->out);
@@ -148,7 +149,7 @@ static void attend_page(const struct job *job, struct row_block block, size_t kv
                         size_t end, struct workspace *w)
 {
     const struct hyperparameters *s = job->model->shape;
-    const struct attention_kernels *k = &job->model->compute.kernels->attention;
+    const struct attention_kernels *k = job->kernels;
     const struct row *first = &job->rows[block.first];
     size_t group = group_size(s), n = block.n * group, width = attention_width(s->head_dim);
     size_t sequence = (size_t)first->sequence;
@@ -183,7 +184,7 @@ static void attend_work(void *context, size_t thread, size_t n_threads)
 {
     (void)n_threads;
     struct job *job = context;
-    const struct attention_kernels *k = &job->model->compute.kernels->attention;
+    const struct attention_kernels *k = job->kernels;
     size_t n_kv_heads = job->model->shape->n_kv_heads, unit;
     size_t n_blocks = job->model->attention.n_blocks;
     struct workspace w = lay_out(job->model, thread);
@@ -199,6 +200,10 @@ static void attend_work(void *context, size_t thread, size_t n_threads)
 void attention_run(struct model *model, const struct kv_cache *cache, const struct row *rows,
                    size_t layer)
 {
-    struct job job = {.model = model, .cache = cache, .rows = rows, .layer = layer};
+    struct job job = {.model = model,
+                      .kernels = model->compute.kernels->attention[kv_type(cache)],
+                      .cache = cache,
+                      .rows = rows,
+                      .layer = layer};
     thread_pool_run(model->compute.pool, attend_work, &job);
 }
