@@ -180,7 +180,7 @@ int command_train(int argc, char **argv)
         {"dtype", 0, OPTION_STRING, &type, "T", "of the written weights: bf16 or f32 (bf16)"},
         {"bf16", 0, OPTION_FLAG, &o.bf16, NULL,
          "products in BF16 with F32 sums, weights, gradients and optimizer in F32: mixed "
-         "precision; faster where the CPU has AMX or AVX512_BF16"},
+         "precision; twice as fast where the CPU has AMX"},
         {"threads", 't', OPTION_SIZE, &o.threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON"},
         {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "print nothing but errors"},
