@@ -183,6 +183,42 @@ class Pipes(unittest.TestCase):
         self.assertIn("\u241b".encode() if b"\x1b" in raw else b"\xe2\x90", shown)
 
 
+class Constraints(unittest.TestCase):
+    SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9,
+                                                     "minimum": 0}},
+              "required": ["n"], "additionalProperties": False}
+
+    def schema_file(self, schema):
+        path = MODELS / "schema.json"
+        path.write_text(json.dumps(schema))
+        return str(path)
+
+    def test_answers_keep_to_the_schema(self):
+        path = self.schema_file(self.SCHEMA)
+        for model in (QWEN, PHI):
+            for options in (["--greedy"], ["--temperature", "1.5", "--seed", "3"]):
+                done = tandem("run", model, "Hello", "--json-schema", path, "--max-tokens", "200",
+                              *options)
+                self.assertIn(json.loads(done.stdout)["n"], range(10))
+
+    def test_answers_match_the_expression(self):
+        done = tandem("run", QWEN, "Hello", "--regex", "(yes|no)!{2}", "--json")
+        result = json.loads(done.stdout)
+        self.assertRegex(result["text"], "^(yes|no)!!$")
+        self.assertEqual(result["finish"], "eos")
+        ids = tandem("generate", QWEN, "--ids", "5,6", "--regex", "a{3}", "--max-tokens", "9")
+        self.assertTrue(1 <= len(json.loads(ids.stdout)["ids"]) <= 3)
+
+    def test_what_cannot_be_honoured_is_refused(self):
+        for args, status, text in [
+                (["--regex", "("], 2, "at byte 0"),
+                (["--regex", "a", "--json-schema", "x"], 2, "exclude each other"),
+                (["--json-schema", "/nowhere.json"], 1, "/nowhere.json"),
+                (["--json-schema", self.schema_file({"not": {}})], 1, '#: "not"')]:
+            done = tandem("run", QWEN, "Hello", *args, status=status)
+            self.assertIn(text, done.stderr.decode())
+
+
 class Chat(unittest.TestCase):
     ARGS = ("--max-tokens", "12", "--seed", "1", "--ignore-eos")
 

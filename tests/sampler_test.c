@@ -389,9 +389,46 @@ static void test_settings_out_of_range_are_named(void **state)
     assert_null(sampler);
 }
 
+/* Whatever the logits, the token is one of those that are allowed. */
+static void test_allowed_tokens(void **state)
+{
+    (void)state;
+    enum { N_IDS = 100 };
+    struct rng rng;
+    rng_seed(&rng, 7);
+    for (int round = 0; round < 200; round++) {
+        struct sampling sampling = sampling_greedy;
+        sampling.greedy = round % 2;
+        sampling.temperature = 1;
+        sampling.top_k = round % 3 ? 5 : 0;
+        sampling.top_p = round % 5 ? 0.8 : 1;
+        sampling.seed = (uint64_t)round;
+        struct sampler *sampler = NULL;
+        struct token_choice choice;
+        float logits[N_IDS], largest = -INFINITY;
+        uint64_t allowed[2] = {rng_next(&rng) & rng_next(&rng) & rng_next(&rng),
+                               (uint64_t)1 << round % 36};
+        assert_int_equal(sampler_create(&sampling, N_IDS, &sampler, NULL), STATUS_OK);
+        for (size_t i = 0; i < N_IDS; i++) {
+            bool is_allowed = allowed[i / 64] >> i % 64 & 1;
+            logits[i] = round % 7 ? (float)rng_normal(&rng) : is_allowed ? -INFINITY : 1;
+            if (is_allowed && logits[i] > largest)
+                largest = logits[i];
+        }
+        float before[N_IDS];
+        memcpy(before, logits, sizeof before);
+        sampler_choose(sampler, logits, allowed, false, 0, &choice);
+        assert_true(allowed[choice.token / 64] >> choice.token % 64 & 1);
+        if (sampling.greedy)
+            assert_true(before[choice.token] == largest);
+        sampler_free(sampler);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_allowed_tokens),
         cmocka_unit_test(test_draws_have_the_references_distribution),
         cmocka_unit_test(test_greedy_follows_the_penalties),
         cmocka_unit_test(test_greedy_takes_the_smallest_id_of_a_tie),

@@ -84,15 +84,16 @@ static enum status constrain_to_schema(const char *path, struct constraint **con
     return status ? error_prefix(err, "%s", path) : STATUS_OK;
 }
 
-enum status answer_constrain(struct answer_settings *s, struct error *err)
+int answer_constrain(const struct usage *usage, struct answer_settings *s)
 {
+    struct error err = {0};
     if (s->json_schema && s->regex)
-        return error_set(err, STATUS_INVALID, "--json-schema and --regex exclude each other");
-    if (s->json_schema)
-        return constrain_to_schema(s->json_schema, &s->constraint, err);
-    if (s->regex && constraint_from_regex(s->regex, strlen(s->regex), &s->constraint, err))
-        return error_prefix(err, "--regex");
-    return STATUS_OK;
+        return args_wrong(usage, "--json-schema and --regex exclude each other");
+    if (s->json_schema && constrain_to_schema(s->json_schema, &s->constraint, &err))
+        return report_error(&err);
+    if (s->regex && constraint_from_regex(s->regex, strlen(s->regex), &s->constraint, &err))
+        return args_wrong(usage, "--regex: %s", err.message);
+    return ARGS_OK;
 }
 
 /* --- Ctrl-C --- */

@@ -34,8 +34,9 @@ struct answer_settings {
 void answer_settings_init(struct answer_settings *settings);
 /* STATUS_INVALID names what is out of range. */
 enum status answer_settings_check(const struct answer_settings *settings, struct error *err);
-/* Compiles the constraint that was asked for, if any, to be released with constraint_release(). */
-enum status answer_constrain(struct answer_settings *settings, struct error *err);
+/* Compiles the constraint that was asked for, if any, to be released with constraint_release().
+ * ARGS_OK, or the exit status after a message. */
+int answer_constrain(const struct usage *usage, struct answer_settings *settings);
 struct sampling answer_sampling(const struct answer_settings *settings,
                                 const struct engine *engine);
 

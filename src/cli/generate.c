@@ -30,14 +30,13 @@ static int print_answer(const struct answer *answer)
     return finish_output();
 }
 
-static int generate(const char *path, struct generate_options *options, const int32_t *ids,
+static int generate(const char *path, const struct generate_options *options, const int32_t *ids,
                     size_t n)
 {
     struct engine *engine;
     struct error err = {0};
     struct answer answer;
-    if (answer_constrain(&options->settings, &err) ||
-        answer_open_engine(path, &options->engine, &options->adapters, &engine, &err))
+    if (answer_open_engine(path, &options->engine, &options->adapters, &engine, &err))
         return report_error(&err);
     struct answer_request request = {.prompt = ids,
                                      .n_prompt = n,
@@ -106,6 +105,8 @@ int command_generate(int argc, char **argv)
         status = args_wrong(&usage, "%s", err.message);
     else if (!parse_ids(o.ids, &ids, &n, &err))
         status = args_wrong(&usage, "--ids: %s", err.message);
+    else if ((status = answer_constrain(&usage, &o.settings)) != ARGS_OK)
+        mem_free(ids);
     if (status == ARGS_OK) {
         status = generate(args.operands[0], &o, ids, n);
         mem_free(ids);

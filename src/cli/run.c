@@ -129,8 +129,7 @@ static int run_model(struct run_options *o, const char *prompt)
     struct engine *engine;
     struct conversation c;
     struct error err = {0};
-    if (answer_constrain(&o->settings, &err) ||
-        answer_open_engine(o->model, &o->engine, &o->adapters, &engine, &err))
+    if (answer_open_engine(o->model, &o->engine, &o->adapters, &engine, &err))
         return report_error(&err);
     enum status status = check_model(engine, o, &err);
     if (!conversation_init(&c, engine, &o->settings))
@@ -163,7 +162,7 @@ static int check_options(const struct usage *usage, struct run_options *o, bool 
     if (chats && (o->raw || o->json))
         return args_wrong(usage, "%s needs a PROMPT, as an argument or on stdin",
                           o->raw ? "--raw" : "--json");
-    return ARGS_OK;
+    return answer_constrain(usage, &o->settings);
 }
 
 static int run(const struct usage *usage, struct run_options *o, const struct args *args)
