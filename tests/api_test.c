@@ -247,6 +247,27 @@ static void test_adapters_are_added(void **state)
     assert_non_null(strstr(err.message, "scale"));
 }
 
+static void test_weights_are_quantized_while_loading(void **state)
+{
+    (void)state;
+    char path[200];
+    struct tandem_load_options options;
+    struct tandem_model_info info;
+    struct tandem_error err;
+    tandem_model *model;
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", folder);
+    tandem_load_options_init(&options);
+    options.quantize = "q8_0";
+    if (tandem_model_load(path, &options, &model, &err))
+        fail_msg("%s", err.message);
+    tandem_model_get_info(model, &info);
+    assert_string_equal(info.weight_type, "Q8_0");
+    assert_non_null(strstr(info.name, "(Q8_0)"));
+    tandem_model_free(model);
+    options.quantize = "q9";
+    assert_int_equal(tandem_model_load(path, &options, &model, &err), TANDEM_INVALID);
+}
+
 static void test_mistakes_get_a_status_and_a_message(void **state)
 {
     (void)state;
@@ -308,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_messages_as_structs_and_as_json_are_the_same),
         cmocka_unit_test(test_generate_streams_what_it_returns),
         cmocka_unit_test(test_adapters_are_added),
+        cmocka_unit_test(test_weights_are_quantized_while_loading),
         cmocka_unit_test(test_mistakes_get_a_status_and_a_message),
     };
     return cmocka_run_group_tests(tests, make_models, remove_models);

@@ -368,6 +368,11 @@ def check_types(work):
         run = tandem("logits", out, "--ids", IDS, "--quantize", "nf4")
         assert (run.returncode == 1) == kind.startswith("q"), (kind, run.stderr)
     assert logits(source, "--quantize", "q4_0") != logits(source)
+    words = ("--ids", IDS, "--max-tokens", 12)
+    answers = [json.loads(tandem("generate", model, *words, *more).stdout)["ids"]
+               for model, more in (
+                   (work / "q4_0.gguf", ()), (source, ("--quantize", "q4_0")))]
+    assert answers[0] == answers[1] and len(answers[0]) == 12
     for command in (("quantize", source, work / "x.gguf", "--type", "q9"),
                     ("logits", source, "--ids", "1", "--quantize", "q9"),
                     ("quantize", source, work / "x.gguf", "--type", "nf4"),

@@ -223,6 +223,7 @@ int command_serve(int argc, char **argv)
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "listen there (127.0.0.1)"},
         {"port", 0, OPTION_SIZE, &o->port, "N", "TCP port (7860); 0: any free one"},
         ADAPTER_OPTION(c.adapter_words),
+        QUANTIZE_OPTION(o->engine.quantize),
         {"threads", 't', OPTION_SIZE, &o->engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o->engine.kv_type, "f16"),
