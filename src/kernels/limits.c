@@ -78,19 +78,40 @@ __attribute__((target("avx2,fma"))) static double f32_avx2(long rounds)
     return CHAINS * 8 * 2.0;
 }
 
-/* Bytes by bytes to 16 bits, to 32 bits, and added. */
+/* Bytes by bytes to 16 bits, where eight are added, then to 32 bits. */
 __attribute__((target("avx2"))) static double int8_avx2(long rounds)
 {
-    __m256i sum[CHAINS], b = _mm256_set1_epi8(-5), one = _mm256_set1_epi16(1);
+    enum { PAIRS = 8 };
+    __m256i sum[CHAINS], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
     for (int i = 0; i < CHAINS; i++)
         sum[i] = _mm256_set1_epi32(i);
     for (long n = 0; n < rounds; n++) {
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++) {
-            __m256i a = _mm256_and_si256(sum[i], one); /* depends, so that it is done each time */
-            __m256i pairs = _mm256_maddubs_epi16(a, b);
-            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, one));
+            __m256i pairs = _mm256_setzero_si256();
+#pragma GCC unroll 8
+            for (int k = 0; k < PAIRS; k++) {
+                __asm__("" : "+x"(a)); /* might have changed, so that it is done each time */
+                __m256i product = _mm256_maddubs_epi16(a, b);
+                pairs = k ? _mm256_add_epi16(pairs, product) : product;
+            }
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         }
+    }
+    for (int i = 0; i < CHAINS; i++)
+        sink = (float)_mm256_extract_epi32(sum[i], 0);
+    return CHAINS * PAIRS * 32 * 2.0;
+}
+
+__attribute__((target("avx2,avxvnni"))) static double int8_avxvnni(long rounds)
+{
+    __m256i sum[CHAINS], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
+    for (int i = 0; i < CHAINS; i++)
+        sum[i] = _mm256_set1_epi32(i);
+    for (long n = 0; n < rounds; n++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = _mm256_dpbusd_avx_epi32(sum[i], a, b);
     }
     for (int i = 0; i < CHAINS; i++)
         sink = (float)_mm256_extract_epi32(sum[i], 0);
@@ -235,7 +256,8 @@ static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct
         m->bf16 = cpu->avx512_bf16 ? best_rate(pool, bf16_avx512, ROUNDS) : 0;
     } else if (!strcmp(isa, "avx2")) {
         m->f32 = best_rate(pool, f32_avx2, 2 * ROUNDS);
-        m->int8 = best_rate(pool, int8_avx2, ROUNDS);
+        m->int8 = cpu->avx_vnni ? best_rate(pool, int8_avxvnni, 2 * ROUNDS)
+                                : best_rate(pool, int8_avx2, ROUNDS / 4);
     }
     if (amx && cpu_permit_amx()) {
         m->int8_amx = best_rate(pool, int8_amx, ROUNDS / 2);
