@@ -22,7 +22,7 @@
 enum { N = 256 * 64 };
 
 static float source[N], decoded[N], importance[N], ones[N];
-static uint8_t blocks[N * 2];
+static uint8_t blocks[N * sizeof(float)];
 static char folder[] = "/tmp/tandem-quantize-test-XXXXXX";
 
 static void fill(uint64_t seed)
@@ -67,9 +67,11 @@ static void test_extreme_rows(void **state)
     static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1,
                                              TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K};
     static const float values[] = {0, 1, -1, 1e-30f, 6e4f};
+    for (size_t i = 0; i < N; i++)
+        ones[i] = 1;
     for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
         for (size_t i = 0; i < N; i++)
-            source[i] = values[v], ones[i] = 1;
+            source[i] = values[v];
         for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
             double error = encode(types[t], ones, NULL);
             assert_true(values[v] == 0 || values[v] == 1e-30f || error < 0.02);
@@ -135,7 +137,7 @@ static void test_importance_of_a_model(void **state)
     (void)state;
     char path[200];
     struct model *model;
-    struct importance *found;
+    struct importance *found = NULL;
     struct error err = {0};
     int32_t ids[70];
     for (size_t i = 0; i < 70; i++)
