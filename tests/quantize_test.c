@@ -246,6 +246,43 @@ static void test_whole_checkpoints(void **state)
     checkpoint_close(cp);
 }
 
+/* As bitsandbytes stores them, from a folder and from a GGUF file; and while a model is loaded. */
+static void test_folders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *recipe;
+        double bound;
+    } cases[] = {{"NF4", 0.1}, {"NF4-DQ", 0.1}, {"FP4", 0.15}, {"INT8", 0.02}};
+    char gguf[200], path[200], original[200];
+    struct error err = {0};
+    struct checkpoint *cp = open_random(), *file, *read;
+    snprintf(original, sizeof original, "%s/tandem-random-qwen2", folder);
+    snprintf(gguf, sizeof gguf, "%s/plain.gguf", folder);
+    if (quantize_checkpoint(cp, gguf, recipe_find("BF16"), NULL, &err) ||
+        checkpoint_open(gguf, &file, &err))
+        fail_msg("%s", err.message);
+    for (size_t c = 0; c < 2 * (sizeof cases / sizeof cases[0]); c++) {
+        const struct recipe *recipe = recipe_find(cases[c / 2].recipe);
+        struct model_options options = {.n_threads = 2, .quantize = recipe};
+        struct model *model;
+        snprintf(path, sizeof path, "%s/folder-%zu", folder, c);
+        if (quantize_checkpoint(c % 2 ? file : cp, path, recipe, NULL, &err) ||
+            checkpoint_open(path, &read, &err) ||
+            model_open(c % 2 ? gguf : original, &options, &model, &err))
+            fail_msg("%s: %s", recipe->name, err.message);
+        for (size_t i = 0; i < checkpoint_tensor_count(cp); i++) {
+            const struct tensor *a = checkpoint_tensor_at(cp, i);
+            assert_true(compare_tensors(a, checkpoint_tensor(read, a->name)) <= cases[c / 2].bound);
+        }
+        assert_non_null(strstr(model_name(model), recipe->name));
+        model_close(model);
+        checkpoint_close(read);
+    }
+    checkpoint_close(file);
+    checkpoint_close(cp);
+}
+
 static void test_cancelling_leaves_nothing(void **state)
 {
     (void)state;
@@ -289,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_importance_of_a_model),
         cmocka_unit_test(test_recipes),
         cmocka_unit_test(test_whole_checkpoints),
+        cmocka_unit_test(test_folders),
         cmocka_unit_test(test_cancelling_leaves_nothing),
     };
     if (!getenv("TANDEM_MAKE_MODELS")) {
