@@ -16,6 +16,7 @@ void grammar_free(struct grammar *g)
     for (size_t i = 0; i < g->n_leaves; i++)
         dfa_free(&g->leaves[i].dfa);
     mem_free(g->leaves);
+    mem_free(g->leaf_slots);
     mem_free(g->states);
     mem_free(g->edges);
     mem_free(g->rules);
@@ -36,9 +37,59 @@ static bool make_room(struct grammar *g, void *array, size_t *capacity, size_t c
     return !g->failure;
 }
 
+static size_t hash_leaf(const struct leaf *leaf)
+{
+    uint64_t hash = leaf->kind + leaf->dfa.n_states * 7;
+    for (size_t i = 0; i < leaf->dfa.n_states * leaf->dfa.n_classes; i++)
+        hash = (hash ^ leaf->dfa.next[i]) * 0xD1342543DE82EF95u;
+    for (size_t i = 0; i < 256; i++)
+        hash = (hash ^ leaf->dfa.classes[i]) * 0xD1342543DE82EF95u;
+    return (size_t)(hash ^ hash >> 32);
+}
+
+static bool same_leaf(const struct leaf *a, const struct leaf *b)
+{
+    const struct dfa *x = &a->dfa, *y = &b->dfa;
+    return a->kind == b->kind && a->least == b->least && a->most == b->most &&
+           x->n_states == y->n_states && x->n_classes == y->n_classes &&
+           !memcmp(x->classes, y->classes, sizeof x->classes) &&
+           !memcmp(x->flags, y->flags, x->n_states * sizeof *x->flags) &&
+           !memcmp(x->next, y->next, x->n_states * x->n_classes * sizeof *x->next);
+}
+
+/* Where the leaf is noted, or is to be. */
+static uint32_t *leaf_slot(struct grammar *g, const struct leaf *leaf)
+{
+    size_t at = hash_leaf(leaf) & (g->n_leaf_slots - 1);
+    while (g->leaf_slots[at] && !same_leaf(&g->leaves[g->leaf_slots[at] - 1], leaf))
+        at = (at + 1) & (g->n_leaf_slots - 1);
+    return &g->leaf_slots[at];
+}
+
+static bool grow_leaf_slots(struct grammar *g)
+{
+    size_t wanted = g->n_leaf_slots ? 2 * g->n_leaf_slots : 64;
+    uint32_t *slots = mem_array(wanted, sizeof *slots);
+    if (!slots)
+        return false;
+    mem_free(g->leaf_slots);
+    g->leaf_slots = slots;
+    g->n_leaf_slots = wanted;
+    for (size_t i = 0; i < g->n_leaves; i++)
+        *leaf_slot(g, &g->leaves[i]) = (uint32_t)i + 1;
+    return true;
+}
+
 uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
 {
     size_t bytes = leaf.dfa.n_states * leaf.dfa.n_classes * sizeof *leaf.dfa.next;
+    if (!g->failure && 2 * g->n_leaves >= g->n_leaf_slots && !grow_leaf_slots(g))
+        g->failure = STATUS_MEMORY;
+    uint32_t *slot = g->failure ? NULL : leaf_slot(g, &leaf);
+    if (slot && *slot) {
+        dfa_free(&leaf.dfa);
+        return *slot - 1;
+    }
     if (!g->failure && bytes > GRAMMAR_BYTE_LIMIT - g->leaf_bytes)
         g->failure = STATUS_LIMIT;
     if (!make_room(g, &g->leaves, &g->leaf_capacity, g->n_leaves, sizeof *g->leaves)) {
@@ -47,7 +98,8 @@ uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
     }
     g->leaf_bytes += bytes;
     g->leaves[g->n_leaves] = leaf;
-    return (uint32_t)g->n_leaves++;
+    *slot = (uint32_t)++g->n_leaves;
+    return *slot - 1;
 }
 
 static uint32_t add_nfa(struct grammar *g, struct nfa *nfa)

@@ -57,6 +57,8 @@ struct grammar_state {
 struct grammar {
     struct leaf *leaves;
     size_t n_leaves, leaf_capacity, leaf_bytes;
+    uint32_t *leaf_slots; /* [n_leaf_slots] leaves plus one, by their hash; 0: empty */
+    size_t n_leaf_slots;
     struct grammar_state *states;
     size_t n_states, state_capacity;
     struct edge *edges;
@@ -70,7 +72,7 @@ struct grammar {
 
 void grammar_init(struct grammar *g);
 void grammar_free(struct grammar *g);
-/* Takes the DFA over. */
+/* Takes the DFA over. The same leaf added again is one: so they share what masks are kept. */
 uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf);
 /* A leaf of one text, or of what a regular expression (without errors) matches. */
 uint32_t grammar_add_text(struct grammar *g, const char *text, size_t length);

@@ -245,9 +245,8 @@ static enum status extra_conjunction(const struct extra *extra, size_t subset,
 static enum status unnamed_keys(const struct extra *extra, struct dfa *keys)
 {
     struct compiler *c = extra->c;
-    struct nfa any = {0}, named = {0};
-    struct dfa all = {0}, known = {0};
-    any.start = nfa_anything(&any, SPELLING_JSON, nfa_match(&any));
+    struct nfa named = {0};
+    struct dfa known = {0};
     uint32_t match = nfa_match(&named);
     named.start = nfa_add(&named, (struct nfa_state){.kind = NFA_NOTHING});
     for (size_t i = 0; i < extra->names->count; i++) {
@@ -255,14 +254,10 @@ static enum status unnamed_keys(const struct extra *extra, struct dfa *keys)
         uint32_t entry = nfa_text(&named, SPELLING_JSON, name, strlen(name), match);
         named.start = nfa_split(&named, named.start, entry);
     }
-    enum status status = dfa_from_nfa(&any, &c->g->budget, &all, c->err);
+    enum status status = dfa_from_nfa(&named, &c->g->budget, &known, c->err);
     if (!status)
-        status = dfa_from_nfa(&named, &c->g->budget, &known, c->err);
-    if (!status)
-        status = dfa_combine(&all, &known, DFA_FIRST_ONLY, &c->g->budget, keys, c->err);
-    nfa_free(&any);
+        status = dfa_combine(&c->any_content, &known, DFA_FIRST_ONLY, &c->g->budget, keys, c->err);
     nfa_free(&named);
-    dfa_free(&all);
     dfa_free(&known);
     return status;
 }

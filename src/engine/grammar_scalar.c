@@ -4,7 +4,7 @@
 #include "engine/grammar_schema.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- Patterns, each compiled once --- */
@@ -57,11 +57,11 @@ enum status pattern_to_dfa(struct compiler *c, const struct item *item, const ch
 
 /* --- What a string may hold --- */
 
-static enum status any_content(struct compiler *c, struct dfa *dfa)
+enum status make_any_content(struct compiler *c)
 {
     struct nfa nfa = {0};
     nfa.start = nfa_anything(&nfa, SPELLING_JSON, nfa_match(&nfa));
-    enum status status = dfa_from_nfa(&nfa, &c->g->budget, dfa, c->err);
+    enum status status = dfa_from_nfa(&nfa, &c->g->budget, &c->any_content, c->err);
     nfa_free(&nfa);
     return status;
 }
@@ -94,15 +94,17 @@ static enum status restrict_to_pattern(struct compiler *c, const struct item *it
 static enum status restrict_to_length(struct compiler *c, uint32_t least, uint32_t most,
                                       struct dfa *content)
 {
-    struct dfa any = {0}, length = {0};
+    struct dfa length = {0};
+    enum status status;
     if (least == 0 && most == GRAMMAR_NO_MAXIMUM)
         return STATUS_OK;
-    enum status status = any_content(c, &any);
-    if (!status)
-        status = dfa_of_length(&any, least, most, &c->g->budget, &length, c->err);
+    if (least > most) /* nothing */
+        status = dfa_combine(&c->any_content, &c->any_content, DFA_FIRST_ONLY, &c->g->budget,
+                             &length, c->err);
+    else
+        status = dfa_of_length(&c->any_content, least, most, &c->g->budget, &length, c->err);
     if (!status)
         status = restrict_to(c, content, &length);
-    dfa_free(&any);
     dfa_free(&length);
     return status;
 }
@@ -150,7 +152,7 @@ static enum status string_lengths(struct compiler *c, const struct conjunction *
 static enum status string_content(struct compiler *c, const struct conjunction *all,
                                   struct dfa *content)
 {
-    enum status status = any_content(c, content);
+    enum status status = dfa_copy(&c->any_content, content, c->err);
     for (size_t i = 0; !status && i < all->count; i++) {
         status = restrict_to_pattern(c, &all->items[i], content);
         if (!status)
@@ -161,29 +163,60 @@ static enum status string_content(struct compiler *c, const struct conjunction *
 
 /* Lengths are counted as the string is written, but beside a pattern, where they have to be a part
  * of the automaton: there not every beginning can become long or short enough. */
+static enum status make_string_leaf(struct compiler *c, const struct conjunction *all,
+                                    struct leaf *leaf)
+{
+    struct dfa content = {0};
+    bool is_free = !any_has(all, "pattern") && !any_has(all, "format") && leaf->least <= leaf->most;
+    enum status status = string_content(c, all, &content);
+    if (!status && !is_free)
+        status = restrict_to_length(c, leaf->least, leaf->most, &content);
+    if (is_free && (leaf->least > 0 || leaf->most != GRAMMAR_NO_MAXIMUM))
+        leaf->kind = LEAF_COUNTED;
+    if (!status)
+        status = dfa_quote(&content, &leaf->dfa, c->err);
+    dfa_free(&content);
+    return status;
+}
+
+/* All that a string's leaf depends on, as a text; free(). */
+static char *string_key(const struct conjunction *all, const struct leaf *leaf)
+{
+    json_t *list = json_pack("[I, I]", (json_int_t)leaf->least, (json_int_t)leaf->most);
+    for (size_t i = 0; i < all->count; i++) {
+        json_array_append(list, json_object_get(all->items[i].schema, "pattern"));
+        json_array_append_new(list, json_null());
+        json_array_append(list, json_object_get(all->items[i].schema, "format"));
+        json_array_append_new(list, json_null());
+    }
+    char *key = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return key;
+}
+
+/* The same strings are the same leaf: its automaton may have taken work. */
 enum status add_string(struct compiler *c, const struct conjunction *all, uint32_t from,
                        uint32_t to)
 {
     struct leaf leaf = {.kind = LEAF_PLAIN};
-    struct dfa content = {0};
     enum status status = string_lengths(c, all, &leaf.least, &leaf.most);
-    if (!status)
-        status = string_content(c, all, &content);
-    bool is_free = !any_has(all, "pattern") && !any_has(all, "format");
-    if (!status && !is_free)
-        status = restrict_to_length(c, leaf.least, leaf.most, &content);
-    if (is_free && (leaf.least > 0 || leaf.most != GRAMMAR_NO_MAXIMUM))
-        leaf.kind = LEAF_COUNTED;
-    if (!status)
-        status = dfa_quote(&content, &leaf.dfa, c->err);
-    dfa_free(&content);
     if (status)
         return status;
-    if (leaf.most < leaf.least)
-        dfa_free(&leaf.dfa);
-    else
-        grammar_add_edge(c->g, from, EDGE_LEAF, grammar_add_leaf(c->g, leaf), to);
-    return STATUS_OK;
+    char *key = string_key(all, &leaf);
+    const json_t *known = key ? json_object_get(c->strings, key) : NULL;
+    uint32_t index = (uint32_t)json_integer_value(known);
+    if (!key)
+        status = error_memory(c->err, "a schema");
+    else if (!known)
+        status = make_string_leaf(c, all, &leaf);
+    if (!status && !known) {
+        index = grammar_add_leaf(c->g, leaf);
+        json_object_set_new(c->strings, key, json_integer(index));
+    }
+    free(key);
+    if (!status)
+        grammar_add_edge(c->g, from, EDGE_LEAF, index, to);
+    return status;
 }
 
 static enum status string_to_dfa(struct compiler *c, const struct conjunction *all, struct dfa *dfa)

@@ -560,9 +560,9 @@ static void add_punctuation(struct compiler *c)
 enum status grammar_add_schema(struct grammar *g, const json_t *schema, uint32_t *rule,
                                struct error *err)
 {
-    struct compiler c = {.g = g, .root = schema, .err = err};
+    struct compiler c = {.g = g, .root = schema, .strings = json_object(), .err = err};
     struct conjunction *all = mem_alloc(sizeof *all);
-    enum status status = all ? STATUS_OK : error_memory(err, "a schema");
+    enum status status = all && c.strings ? make_any_content(&c) : error_memory(err, "a schema");
     add_punctuation(&c);
     if (!status)
         status = conjunction_add(&c, all, (struct item){.schema = schema, .path = "#"});
@@ -580,6 +580,8 @@ enum status grammar_add_schema(struct grammar *g, const json_t *schema, uint32_t
     for (size_t i = 0; i < c.n_patterns; i++)
         dfa_free(&c.patterns[i].dfa);
     mem_free(c.patterns);
+    dfa_free(&c.any_content);
+    json_decref(c.strings);
     arena_free(&c.arena);
     return status;
 }

@@ -71,6 +71,8 @@ struct compiler {
     size_t n_slots;
     struct known_pattern *patterns; /* DFAs of patterns, each made once */
     size_t n_patterns, pattern_capacity;
+    struct dfa any_content; /* of strings */
+    json_t *strings;        /* an object: leaves of strings by what they depend on */
     /* Shared leaves. */
     uint32_t open_object, open_array, comma, colon, close_object, close_array, empty_object,
         empty_array;
@@ -102,6 +104,7 @@ enum status conjunction_count(struct compiler *c, const struct conjunction *all,
 
 /* grammar_scalar.c: the texts of the values of these types (no containers); for an enumeration
  * those of its values. *dfa may come out empty. */
+enum status make_any_content(struct compiler *c);
 bool conjunction_has_values(const struct conjunction *all);
 enum status scalars_to_dfa(struct compiler *c, const struct conjunction *all, unsigned types,
                            struct dfa *dfa);
