@@ -315,8 +315,12 @@ static void learn(struct engine *e, size_t n_decode, size_t n_prefill, double se
     if (n_decode == 0)
         return;
     if (n_prefill == 0) {
-        double weight = e->decode_seconds > 0 ? 0.25 : 1;
-        e->decode_seconds += weight * (seconds - e->decode_seconds);
+        double known = e->decode_seconds;
+        if (known == 0)
+            known = seconds;
+        if (seconds > 2 * known) /* the system's doing: it must not count for much */
+            seconds = 2 * known;
+        e->decode_seconds = known + 0.25 * (seconds - known);
         e->n_shared_steps = 0;
         return;
     }
