@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """OpenAI's official client (npm) against tandem serve. Skipped where node or the package, which
-./dev test installs into tests/openai, is absent."""
+./dev test installs into tests/js, is absent."""
 import os
 import pathlib
 import shutil
@@ -9,7 +9,7 @@ import sys
 
 from serve_client import QWEN, Server, make_models, make_tool_model
 
-FOLDER = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/openai"
+FOLDER = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/js"
 
 
 def main():
@@ -18,12 +18,12 @@ def main():
         print("skipped: there is no node (Debian: nodejs)")
         return 77
     if not (FOLDER / "node_modules/openai").is_dir():
-        print("skipped: the package openai is absent: npm ci --prefix tests/openai")
+        print("skipped: the package openai is absent: npm ci --prefix tests/js")
         return 77
     make_models()
     with_tools = make_tool_model()
     with Server(models=(QWEN, with_tools)) as server:
-        return subprocess.run([node, str(FOLDER / "client.mjs"), server.url, QWEN, with_tools],
+        return subprocess.run([node, str(FOLDER / "openai.mjs"), server.url, QWEN, with_tools],
                               timeout=300).returncode
 
 

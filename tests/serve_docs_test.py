@@ -11,7 +11,7 @@ import unittest
 from serve_client import QWEN, Server, main
 
 SOURCE = pathlib.Path(os.environ["TANDEM_SOURCE"])
-CLIENT = SOURCE / "tests/openai"
+CLIENT = SOURCE / "tests/js"
 
 
 def blocks(language):
@@ -40,7 +40,7 @@ class Examples(unittest.TestCase):
                     self.assertNotIn("error", json.loads(out), command)
 
     @unittest.skipUnless(shutil.which("node") and (CLIENT / "node_modules/openai").is_dir(),
-                         "there is no node, or no package openai in tests/openai")
+                         "there is no node, or no package openai in tests/js")
     def test_javascript(self):
         found = blocks("js")
         self.assertTrue(found)
