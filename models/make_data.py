@@ -17,14 +17,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "data"))
 import arithmetic  # noqa: E402
 import chat  # noqa: E402
 import coding  # noqa: E402
+import copying  # noqa: E402
 import instruction  # noqa: E402
 import structured  # noqa: E402
 from common import Split, is_held_out  # noqa: E402
 
 DIMENSIONS = {"instruction": instruction, "math": arithmetic, "code": coding,
-              "structured": structured, "chat": chat}
-# Share of each dimension in training.
-SHARES = {"instruction": 22, "math": 30, "code": 18, "structured": 27, "chat": 3}
+              "structured": structured, "chat": chat, "copying": copying}
+# Shares of each dimension in training.
+MIXES = {"plain": {"instruction": 22, "math": 30, "code": 18, "structured": 27, "chat": 3},
+         "copying": {"instruction": 20, "math": 20, "code": 5, "structured": 23, "chat": 2,
+                     "copying": 30}}
 SUITE_COUNTS = {"instruction": 13, "math": 13, "code": 12, "structured": 12}
 
 
@@ -37,9 +40,9 @@ def draw(rng, dimension, held_out, family=None):
             return item
 
 
-def write_conversations(out, rng, count, held_out):
-    names = [n for n in SHARES if not (held_out and n == "chat")]
-    weights = [SHARES[n] for n in names]
+def write_conversations(out, rng, count, held_out, shares):
+    names = [n for n in shares if not (held_out and n == "chat")]
+    weights = [shares[n] for n in names]
     seen = set()
     while count:
         item = draw(rng, rng.choices(names, weights)[0], held_out)
@@ -72,6 +75,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--mix", choices=MIXES, default="plain")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--suite", action="store_true")
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -81,7 +85,7 @@ def main():
         if args.suite:
             write_suite(out, rng)
         else:
-            write_conversations(out, rng, args.count, args.held_out)
+            write_conversations(out, rng, args.count, args.held_out, MIXES[args.mix])
 
 
 main()
