@@ -24,10 +24,8 @@ from common import Split, is_held_out  # noqa: E402
 
 DIMENSIONS = {"instruction": instruction, "math": arithmetic, "code": coding,
               "structured": structured, "chat": chat, "copying": copying}
-# Shares of each dimension in training.
-MIXES = {"plain": {"instruction": 22, "math": 30, "code": 18, "structured": 27, "chat": 3},
-         "copying": {"instruction": 20, "math": 20, "code": 5, "structured": 23, "chat": 2,
-                     "copying": 30}}
+# Share of each dimension in training.
+SHARES = {"instruction": 20, "math": 26, "code": 8, "structured": 26, "chat": 2, "copying": 18}
 SUITE_COUNTS = {"instruction": 13, "math": 13, "code": 12, "structured": 12}
 
 
@@ -40,9 +38,9 @@ def draw(rng, dimension, held_out, family=None):
             return item
 
 
-def write_conversations(out, rng, count, held_out, shares):
-    names = [n for n in shares if not (held_out and n == "chat")]
-    weights = [shares[n] for n in names]
+def write_conversations(out, rng, count, held_out):
+    names = [n for n in SHARES if not (held_out and n == "chat")]
+    weights = [SHARES[n] for n in names]
     seen = set()
     while count:
         item = draw(rng, rng.choices(names, weights)[0], held_out)
@@ -75,7 +73,6 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--mix", choices=MIXES, default="plain")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--suite", action="store_true")
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -85,7 +82,7 @@ def main():
         if args.suite:
             write_suite(out, rng)
         else:
-            write_conversations(out, rng, args.count, args.held_out, MIXES[args.mix])
+            write_conversations(out, rng, args.count, args.held_out)
 
 
 main()

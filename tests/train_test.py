@@ -106,6 +106,11 @@ def test_resume(work, model, data, eval_data):
     expected = losses(work / "whole")
     assert [s for s, _, _ in expected] == list(range(1, 121))
     assert expected[-1][1] < 0.6 * expected[0][1], f"nothing was learned: {expected[-1]}"
+    train(*common, "--out", work / "halved", "--stop-after", 60)
+    assert (work / "halved" / "model.safetensors").is_file()
+    assert losses(work / "halved") == expected[:60]
+    train(*common, "--out", work / "halved", "--resume")
+    assert losses(work / "halved") == expected
     for name, how in (("killed", signal.SIGKILL), ("interrupted", signal.SIGINT)):
         out = work / name
         process = subprocess.Popen([PROGRAM, "train", *map(str, common), "--out", out],

@@ -159,6 +159,8 @@ int command_train(int argc, char **argv)
         {"out", 'o', OPTION_STRING, &o.out, "DIR", "the result, the log and the checkpoints"},
         {"steps", 's', OPTION_SIZE, &s->steps, "N", "updates to make"},
         {"epochs", 'e', OPTION_SIZE, &o.epochs, "N", "instead: times to go through the data"},
+        {"stop-after", 0, OPTION_SIZE, &o.stop_after, "N",
+         "write the result after step N of the schedule; --resume goes on"},
         {"batch-tokens", 'b', OPTION_SIZE, &o.batch_tokens, "N", "tokens per update (4096)"},
         {"micro-tokens", 0, OPTION_SIZE, &o.micro_tokens, "N",
          "tokens in memory at a time; gradients accumulate (4096)"},

@@ -11,7 +11,7 @@
 struct tokenizer_options {
     const char *like, *out, *chat_template;
     size_t size;
-    bool quiet;
+    bool separate, quiet;
 };
 
 static enum status learn(struct vocabulary *v, const struct args *files,
@@ -38,6 +38,8 @@ static int run(const struct args *files, const struct tokenizer_options *o)
     struct error err = {0};
     enum family family = strcmp(o->like, "phi3") ? FAMILY_QWEN2 : FAMILY_PHI3;
     enum status status = vocabulary_create(family, &v, &err);
+    if (!status && o->separate)
+        status = vocabulary_separate_words(v, &err);
     if (!status)
         status = learn(v, files, o, &err);
     if (!status && !o->quiet) {
@@ -59,6 +61,8 @@ int command_train_tokenizer(int argc, char **argv)
         {"like", 0, OPTION_STRING, &o.like, "KIND",
          "qwen2: bytes; phi3: characters, bytes as fallback (qwen2)"},
         {"size", 'n', OPTION_SIZE, &o.size, "N", "tokens, special ones included (4096)"},
+        {"separate-words", 0, OPTION_FLAG, &o.separate, NULL,
+         "a word has the same tokens wherever it stands"},
         {"chat-template", 0, OPTION_STRING, &o.chat_template, "FILE", "Jinja, for the chats"},
         {"out", 'o', OPTION_STRING, &o.out, "DIR", "where tokenizer.json and its like go"},
         {"quiet", 'q', OPTION_FLAG, &o.quiet, NULL, "print nothing but errors"},

@@ -378,11 +378,18 @@ static bool is_due(size_t step, size_t every)
     return every && step % every == 0;
 }
 
+/* The step after which this call writes the result. */
+static size_t last_step(const struct trainer *t)
+{
+    size_t stop = t->options->stop_after;
+    return stop && stop < t->schedule.steps ? stop : t->schedule.steps;
+}
+
 static enum status after_step(struct trainer *t, struct train_progress *progress, struct error *err)
 {
     const struct trainer_options *o = t->options;
     size_t step = t->optimizer.step;
-    bool last = step == t->schedule.steps;
+    bool last = step == last_step(t);
     enum status status = STATUS_OK;
     progress->evaluated = o->eval && (last || is_due(step, o->eval_every));
     progress->saved = !last && is_due(step, o->save_every);
@@ -414,7 +421,7 @@ static enum status run_steps(struct trainer *t, struct error *err)
 {
     struct train_progress progress = {.steps = t->schedule.steps, .eval_loss = (double)NAN};
     enum status status = STATUS_OK;
-    while (!status && t->optimizer.step < t->schedule.steps) {
+    while (!status && t->optimizer.step < last_step(t)) {
         if (t->options->stop && *t->options->stop) {
             status = save(t, err);
             return status ? status
@@ -428,6 +435,8 @@ static enum status run_steps(struct trainer *t, struct error *err)
     }
     if (!status)
         status = export_result(t, err);
+    if (!status && last_step(t) < t->schedule.steps)
+        return save(t, err);
     if (!status)
         unlink(t->state_path);
     return status;

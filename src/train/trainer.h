@@ -31,6 +31,8 @@ struct trainer_options {
     size_t micro_tokens;           /* most rows in memory at a time; 0: at most 4096 */
     size_t max_length;             /* longer examples are left out; 0: what the model and
                                       micro_tokens allow */
+    size_t stop_after; /* write the result after so many steps of the schedule, and keep the state;
+                          0: at its end */
     size_t eval_every, save_every; /* steps; 0: never (evaluation: only at the end) */
     size_t threads;                /* 0: all */
     bool bf16;                     /* products in BF16 with F32 sums: mixed precision */

@@ -18,6 +18,8 @@ enum { MIN_PAIR_COUNT = 2, MAX_PIECE_BYTES = 32, N_BYTES = 256, MIN_CHARACTER_CO
 static const char split_regex[] =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+/* Runs of letters, single ideographs, runs of the rest. */
+static const char inner_regex[] = "\\p{Han}|(?:(?!\\p{Han})\\p{L})+|\\P{L}+";
 
 struct special {
     const char *content;
@@ -64,8 +66,8 @@ struct word {
 
 struct vocabulary {
     enum family family;
-    struct pattern *pattern;
-    struct matcher matcher;
+    struct pattern *pattern, *inner; /* inner: cuts words further, where they are separated */
+    struct matcher matcher, inner_matcher;
     struct strbuf letters;
     struct word *words;
     size_t n_words, words_capacity;
@@ -117,6 +119,11 @@ enum status vocabulary_create(enum family family, struct vocabulary **out, struc
     return status;
 }
 
+enum status vocabulary_separate_words(struct vocabulary *v, struct error *err)
+{
+    return pattern_create_regex(inner_regex, strlen(inner_regex), &v->inner, err);
+}
+
 void vocabulary_free(struct vocabulary *v)
 {
     if (!v)
@@ -129,7 +136,9 @@ void vocabulary_free(struct vocabulary *v)
     mem_free(v->slots);
     strbuf_free(&v->letters);
     matcher_free(&v->matcher);
+    matcher_free(&v->inner_matcher);
     pattern_free(v->pattern);
+    pattern_free(v->inner);
     mem_free(v);
 }
 
@@ -188,21 +197,38 @@ static enum status add_word(struct vocabulary *v, const char *text, size_t lengt
     return v->letters.failed ? error_memory(err, "counting words") : STATUS_OK;
 }
 
-/* Words of text that is cut already; for Phi-3 it begins with the blank that its normalizer puts
- * there. */
-static enum status add_pieces(struct vocabulary *v, const char *text, size_t length,
-                              struct error *err)
+typedef enum status piece_user(struct vocabulary *v, const char *text, size_t length,
+                               struct error *err);
+
+/* Gives every match to `use`. */
+static enum status each_match(struct vocabulary *v, struct matcher *matcher,
+                              const struct pattern *pattern, const char *text, size_t length,
+                              piece_user *use, struct error *err)
 {
     size_t start, end;
     bool found;
-    enum status status = matcher_start(&v->matcher, v->pattern, text, length, err);
+    enum status status = matcher_start(matcher, pattern, text, length, err);
     while (!status) {
-        status = matcher_next(&v->matcher, &found, &start, &end, err);
+        status = matcher_next(matcher, &found, &start, &end, err);
         if (status || !found)
             break;
-        status = add_word(v, text + start, end - start, err);
+        status = use(v, text + start, end - start, err);
     }
     return status;
+}
+
+static enum status add_piece(struct vocabulary *v, const char *text, size_t length,
+                             struct error *err)
+{
+    return v->inner ? each_match(v, &v->inner_matcher, v->inner, text, length, add_word, err)
+                    : add_word(v, text, length, err);
+}
+
+/* Words of text; for Phi-3 it begins with the blank that its normalizer puts there. */
+static enum status add_pieces(struct vocabulary *v, const char *text, size_t length,
+                              struct error *err)
+{
+    return each_match(v, &v->matcher, v->pattern, text, length, add_piece, err);
 }
 
 enum status vocabulary_add_text(struct vocabulary *v, const char *text, size_t length,
