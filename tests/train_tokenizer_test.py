@@ -98,6 +98,26 @@ def check_round_trips(work, texts):
         assert json.loads(line)["ids"][-1] in generation["eos_token_id"], (kind, line)
 
 
+def check_separate_words(work):
+    """A name has the same tokens behind a comma, a quote, a blank or another ideograph."""
+    file = work / "names.jsonl"
+    names = ["Kedanton", "Rome", "\u7f57\u8f89", "\u9ad8\u8d85"]
+    text = "".join(f"{a},{b} \"{a}\" {b}{a}\n" for a in names for b in names)
+    file.write_text(json.dumps({"text": text * 5}) + "\n")
+    for kind in ("qwen2", "phi3"):
+        run("train-tokenizer", file, "--like", kind, "--size", 600, "--separate-words", "--out",
+            work / f"separate-{kind}")
+
+        def ids(text):
+            line = json.dumps({"text": text}) + "\n"
+            return json.loads(run("tokenize", work / f"separate-{kind}", input=line))["ids"]
+        for name in names:
+            alone = ids("\n" + name)[len(ids("\n")):]
+            assert alone and len(alone) <= 2, (name, alone)
+            for before in (",", '"', " ", "/", "\u9ad8"):
+                assert ids("\n" + before + name)[-len(alone):] == alone, (kind, before, name)
+
+
 def main():
     rng = random.Random(1)
     texts = [random_text(rng) for _ in range(200)]
@@ -105,6 +125,7 @@ def main():
         work = pathlib.Path(folder)
         check_merges(work, texts)
         check_round_trips(work, texts)
+        check_separate_words(work)
         small = subprocess.run([PROGRAM, "train-tokenizer", str(work / "words.jsonl"), "--size",
                                 "100", "--out", str(work / "small")], capture_output=True, text=True)
         assert small.returncode == 1 and "at least 279" in small.stderr, small.stderr
