@@ -111,7 +111,7 @@ class Generate(unittest.TestCase):
         for args, text in ((["generate", QWEN], "--ids is missing"),
                            (["generate", QWEN, "--ids", "1,x"], "whole numbers"),
                            (["generate", QWEN, "--ids", "1", "--kv-type", "q4"], "f16, f32 or q8_0"),
-                           (["run"], "MODEL"),
+                           (["run", "-p", "a", QWEN, "b"], "--prompt and PROMPT"),
                            (["run", QWEN, "hi", "--logprobs", "3"], "needs --json"),
                            (["run", QWEN, "hi", "there"], "too many"),
                            (["run", QWEN, "hi", "--top-p", "3"], "top_p"),
