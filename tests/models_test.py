@@ -23,6 +23,8 @@ def main():
         subprocess.run([MAKE_MODELS, folder], check=True, capture_output=True)
         listed = {m["name"]: m for m in json.loads(tandem(folder, "models", "--json"))}
         assert {"tandem-random-qwen2", "tandem-random-phi3"} <= listed.keys(), listed
+        twice = json.loads(tandem(f"{folder}:{folder}", "models", "--json"))
+        assert sorted(m["name"] for m in twice) == sorted(listed), "a name is listed once"
         by_name = tandem(folder, "logits", "tandem-random-phi3", "--ids", "5,6,7")
         by_path = tandem(folder, "logits", folder / "tandem-random-phi3", "--ids", "5,6,7")
         assert by_name == by_path

@@ -102,15 +102,28 @@ static json_t *describe(const char *name, const char *path)
     return entry;
 }
 
+/* A name means the first model of that name. */
+static bool is_listed(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        if (!strcmp(json_get_string(entry, "name", "", NULL), name))
+            return true;
+    }
+    return false;
+}
+
 static bool list_folder(void *context, const char *folder)
 {
     struct dirent **entries;
     int n = scandir(folder, &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {
         char *path = file_join(folder, entries[i]->d_name);
-        json_t *entry = entries[i]->d_name[0] != '.' && path && is_model(path)
-                            ? describe(entries[i]->d_name, path)
-                            : NULL;
+        const char *name = entries[i]->d_name;
+        bool is_new = name[0] != '.' && path && is_model(path) && !is_listed(context, name);
+        json_t *entry = is_new ? describe(name, path) : NULL;
         if (entry)
             json_array_append_new(context, entry);
         mem_free(path);
