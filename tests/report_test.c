@@ -174,7 +174,7 @@ static void test_terminal(void **state)
     assert_false(has(&plain, "\033"));
     assert_true(has(&coloured, "\033[1m"));
     assert_false(has(&coloured, "\033[2J"));
-    assert_true(has(&plain, "Instruction following    10.0"));
+    assert_true(has(&plain, "Instruction following  10.0"));
     assert_true(has(&plain, "undecided 5:0"));
     strbuf_free(&plain);
     strbuf_free(&coloured);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIRST_COLUMN = 25, SIDE_COLUMN = 20, LINE_WIDTH = 80 };
+enum { FIRST_COLUMN = 23, SIDE_COLUMN = 22, LINE_WIDTH = 80 };
 
 struct terminal {
     struct strbuf *out;
