@@ -10,7 +10,7 @@
 typedef double probe(long rounds);
 
 /* Keeps the compiler from leaving out what nobody uses. */
-static volatile float sink;
+static _Thread_local volatile float sink;
 
 enum { CHAINS = 12 }; /* independent, so that latency is hidden */
 
