@@ -9,6 +9,7 @@
  *   keys    high parts [width / 2, KEY_PAGE] pairs, then low parts
  *   values  high parts [KEY_PAGE / 2, width] pairs, then low parts
  */
+#include "kernels/amx_tiles.h"
 #include "kernels/attention.h"
 #include "kernels/block_layout.h"
 #include "kernels/vector_macros.h"
@@ -20,15 +21,7 @@ enum { LANES = 16, PAIR_BYTES = 4, TILE_DEPTH = 32 /* elements of a sum */ };
 
 static void configure_tiles(void)
 {
-    static const struct {
-        _Alignas(64) uint8_t palette;
-        uint8_t start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1,
-                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-    _tile_loadconfig(&config);
+    _tile_loadconfig(&amx_full_tiles);
 }
 
 static void release_tiles(void)

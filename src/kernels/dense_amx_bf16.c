@@ -1,5 +1,6 @@
 /* Products in BF16 with AMX: 2 x 2 tiles of 16 x 16 floats. Panels of B hold pairs; those of A
  * hold, for every 32 elements, the 32 rows one after the other. */
+#include "kernels/amx_tiles.h"
 #include "kernels/dense.h"
 
 #include "kernels/dense_bf16.inc"
@@ -9,15 +10,7 @@ enum { TILE_ROWS = 32, TILE_COLUMNS = 32, TILE_BYTES = 16 * 64, FETCHED_ROWS = 4
 /* Tiles 0 to 3: sums. 4 and 5: of A. 6 and 7: of B. All are full. */
 static void configure_tiles(void)
 {
-    static const struct {
-        _Alignas(64) uint8_t palette;
-        uint8_t start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1,
-                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-    _tile_loadconfig(&config);
+    _tile_loadconfig(&amx_full_tiles);
 }
 
 static void release_tiles(void)

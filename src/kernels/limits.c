@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "kernels/amx_tiles.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -121,16 +122,8 @@ __attribute__((target("avx2,avxvnni"))) static double int8_avxvnni(long rounds)
 /* Four tiles of sums, 16 by 16, and two operands. */
 __attribute__((target("amx-tile"))) static void open_tiles(void)
 {
-    static const struct {
-        _Alignas(64) uint8_t palette;
-        uint8_t start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1,
-                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     _Alignas(64) static const uint8_t zeros[1024];
-    _tile_loadconfig(&config);
+    _tile_loadconfig(&amx_full_tiles);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

@@ -1,6 +1,7 @@
 /* AMX: tiles of 16 rows of activations by 16 outputs. The codes of a panel are spread out as signed
  * bytes in scratch, a chunk of blocks at a time; each block is one tile product, whose integers are
  * scaled and added like everywhere else. */
+#include "kernels/amx_tiles.h"
 #include "kernels/quant_avx512.h"
 #include "kernels/quant_plain.h"
 #include "kernels/quant_tables.h"
@@ -19,14 +20,9 @@ _Static_assert(sizeof(struct scratch) <= QUANT_SCRATCH, "scratch holds a chunk")
  */
 static void configure_tiles(void)
 {
-    struct {
-        _Alignas(64) uint8_t palette;
-        uint8_t start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1,
-                .row_bytes = {64, 64, 32, 64, 32, 64, 16, 64},
-                .rows = {16, 16, 16, 8, 16, 8, 16, 4}};
+    static const struct amx_tiles config = {.palette = 1,
+                                            .row_bytes = {64, 64, 32, 64, 32, 64, 16, 64},
+                                            .rows = {16, 16, 16, 8, 16, 8, 16, 4}};
     _tile_loadconfig(&config);
 }
 
