@@ -60,13 +60,30 @@ def conversations(rng):
         yield {"messages": messages, "add_generation_prompt": messages[-1]["role"] == "user"}
 
 
+def conversations_with_tools(rng):
+    """Functions, calls of them (with text beside and without), and what they gave."""
+    tools = [{"type": "function", "function": {"name": name, "parameters": {
+        "type": "object", "properties": {"city": {"type": "string", "enum": ["Oslo", "罗马"]}}}}}
+        for name in ("weather_now", "time")]
+    for plain in conversations(rng):
+        calls = [{"type": "function", "id": "1", "function": {
+            "name": tool["function"]["name"], "arguments": {"city": "罗马 <\"'>", "n": [1, None]}}}
+            for tool in rng.sample(tools, rng.randint(1, 2))]
+        yield {"tools": tools, "add_generation_prompt": True, "messages": plain["messages"] + [
+            {"role": "assistant", "content": rng.choice(["", "wait"]), "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "1", "content": "sunny"}]}
+
+
 def check_template(model):
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     config = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     template = environment.from_string(config["chat_template"])
     special = {k: config[k] for k in ("bos_token", "eos_token") if config.get(k)}
     contexts = list(conversations(random.Random(5)))
+    if "tool_call" in config["chat_template"]:
+        contexts += conversations_with_tools(random.Random(6))
     ours = run([PROGRAM, "template", model], contexts)
     for context, result in zip(contexts, ours):
         assert result.get("rendered") == template.render(**special, **context), (context, result)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""OpenAI's official client (npm) against tandem serve. Skipped where node or the package, which
-./dev test installs into tests/js, is absent."""
+"""OpenAI's official client (npm) against tandem serve with the bundled models. Skipped where node
+or the package, which ./dev test installs into tests/js, is absent."""
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 
-from serve_client import QWEN, Server, make_models, make_tool_model
+from serve_client import BUNDLED, MODELS, Server
 
 FOLDER = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/js"
 
@@ -20,10 +20,10 @@ def main():
     if not (FOLDER / "node_modules/openai").is_dir():
         print("skipped: the package openai is absent: npm ci --prefix tests/js")
         return 77
-    make_models()
-    with_tools = make_tool_model()
-    with Server(models=(QWEN, with_tools)) as server:
-        return subprocess.run([node, str(FOLDER / "openai.mjs"), server.url, QWEN, with_tools],
+    keys = MODELS / "keys"
+    keys.write_text("the-key\n")
+    with Server("--api-key-file", str(keys), models=BUNDLED) as server:
+        return subprocess.run([node, str(FOLDER / "openai.mjs"), server.url, "the-key"],
                               timeout=300).returncode
 
 

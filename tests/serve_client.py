@@ -16,6 +16,8 @@ MAKER = os.environ["TANDEM_MAKE_MODELS"]
 FOLDER = tempfile.TemporaryDirectory()
 MODELS = pathlib.Path(FOLDER.name)
 QWEN, PHI = "tandem-random-qwen2", "tandem-random-phi3"
+BUNDLED = [pathlib.Path(os.environ["TANDEM_SOURCE"]) / "models" / name
+           for name in ("tandem-qwen-tiny", "tandem-phi-tiny")]
 
 
 class Server:
