@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import pathlib
+import re
 import struct
 import unittest
 
@@ -185,10 +187,13 @@ class Api(unittest.TestCase):
         response, text = self.server.request("GET", "/")
         self.assertIn("text/html", response.headers["Content-Type"])
         self.assertIn("default-src 'self'", response.headers["Content-Security-Policy"])
-        self.assertIn(b"page.js", text)
-        for name, kind in (("page.js", "javascript"), ("page.css", "text/css")):
+        kinds = {".js": "javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+        names = re.findall(r'(?:src|href)="(?:\./)?([^"]+\.(?:js|css|svg))"', text.decode())
+        self.assertGreaterEqual(len(names), 2, text)
+        for name in names:
             response, _ = self.server.request("GET", "/" + name)
-            self.assertIn(kind, response.headers["Content-Type"])
+            self.assertEqual(response.status, 200, name)
+            self.assertIn(kinds[pathlib.Path(name).suffix], response.headers["Content-Type"])
         self.assertEqual(self.server.request("HEAD", "/")[1], b"")
         for path in ("/../README.md", "//etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page",
                      "/index.html/", "/server.log"):

@@ -1,0 +1,80 @@
+import { useEffect, useState } from "preact/hooks";
+import { ChatView } from "./chat/chat_view";
+import { ConversationList } from "./chat/conversation_list";
+import { storageFailure } from "./chat/conversations";
+import { fill, useWords } from "./i18n";
+import { keyWanted, reachable } from "./lib/api";
+import { addressOf, place, type Part } from "./lib/place";
+import { useStore } from "./lib/store";
+import { Icon } from "./parts/icon";
+import { IconButton } from "./parts/icon_button";
+import { KeyDialog } from "./parts/key_dialog";
+import { Logo } from "./parts/logo";
+import { PreferenceRow } from "./parts/preference_row";
+
+const views: Part[] = ["chat"];
+
+function Banners() {
+  const words = useWords();
+  const isReachable = useStore(reachable);
+  const failure = useStore(storageFailure);
+  return (
+    <div class="banners" role="status">
+      {!isReachable && <p>{words.unreachable}</p>}
+      {failure && (
+        <p>{failure === "quota" ? words.quota : fill(words.storageFailed, { reason: failure })}</p>
+      )}
+    </div>
+  );
+}
+
+function Sidebar({ onClose }: { onClose: () => void }) {
+  const words = useWords();
+  const here = useStore(place);
+  return (
+    <div class="sidebar" id="sidebar">
+      <div class="brand"><Logo /><span>Tandem</span>
+        <IconButton icon="close" label={words.close} onClick={onClose} class="only-narrow" />
+      </div>
+      <nav aria-label={words.navigation}>
+        {views.map((part) => (
+          <a href={addressOf(part)} aria-current={here.part === part ? "page" : undefined}>
+            <Icon name={part} />{words[part]}
+          </a>
+        ))}
+      </nav>
+      <ConversationList />
+      <PreferenceRow />
+    </div>
+  );
+}
+
+export function App() {
+  const words = useWords();
+  const here = useStore(place);
+  const asksKey = useStore(keyWanted);
+  const [isOpen, setOpen] = useState(false); // the sidebar, where it has no room of its own
+  useEffect(() => setOpen(false), [here]);
+  useEffect(() => {
+    document.title = `${words[here.part]} · Tandem`;
+  }, [here.part, words]);
+  return (
+    <div class={`frame ${isOpen ? "is-open" : ""}`}>
+      <a class="skip" href="#main" onClick={(event) => {
+        event.preventDefault();
+        document.getElementById("main")?.focus();
+      }}>{words.skip}</a>
+      <Sidebar onClose={() => setOpen(false)} />
+      <div class="shade" onClick={() => setOpen(false)} />
+      <main id="main" tabIndex={-1}>
+        <Banners />
+        <div class="topbar only-narrow">
+          <IconButton icon="menu" label={words.menu} onClick={() => setOpen(true)} />
+          <Logo /><strong>{words[here.part]}</strong>
+        </div>
+        <ChatView id={here.id} />
+      </main>
+      {asksKey && <KeyDialog />}
+    </div>
+  );
+}

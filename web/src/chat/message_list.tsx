@@ -1,0 +1,54 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Progress } from "./answer";
+import { Question } from "./question";
+import { Reply } from "./reply";
+import type { Conversation, Message } from "./tree";
+
+const NEAR_END = 80; // pixels
+
+interface Props {
+  conversation: Conversation;
+  messages: Message[];
+  progress?: Progress;
+}
+
+// What a screen reader says: the answer as a whole, once it is there, instead of each piece.
+function useAnnouncement(messages: Message[], isBusy: boolean): string {
+  const [text, setText] = useState("");
+  const wasBusy = useRef(isBusy);
+  useEffect(() => {
+    if (wasBusy.current && !isBusy) setText(messages.at(-1)?.text ?? "");
+    wasBusy.current = isBusy;
+  }, [isBusy]);
+  return text;
+}
+
+// Follows the end of the conversation, unless the reader has scrolled away from it.
+export function MessageList({ conversation, messages, progress }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const isBusy = progress !== undefined;
+  const announcement = useAnnouncement(messages, isBusy);
+  useLayoutEffect(() => {
+    atEnd.current = true;
+  }, [conversation.id, isBusy]);
+  useLayoutEffect(() => {
+    if (atEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
+  });
+  const onScroll = () => {
+    const { scrollTop, scrollHeight, clientHeight } = box.current!;
+    atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+  };
+  return (
+    <div class="messages" ref={box} onScroll={onScroll} tabIndex={-1}>
+      <div class="column">
+        {messages.map((message) => (message.role === "user"
+          ? <Question key={message.id} conversation={conversation} message={message}
+            isBusy={isBusy} />
+          : <Reply key={message.id} conversation={conversation} message={message} isBusy={isBusy}
+            progress={progress?.message === message.id ? progress : undefined} />))}
+      </div>
+      <div class="only-heard" aria-live="polite">{announcement}</div>
+    </div>
+  );
+}

@@ -1,0 +1,15 @@
+// The page's words. English defines the keys; the compiler holds other languages to them.
+import { language } from "../lib/preferences";
+import { useStore } from "../lib/store";
+import { en } from "./en";
+import { zh } from "./zh";
+
+export type Words = Record<keyof typeof en, string>;
+
+const languages: Record<"en" | "zh", Words> = { en, zh };
+
+export const useWords = (): Words => languages[useStore(language)];
+
+// "{n} of {all}" with its values.
+export const fill = (text: string, values: Record<string, string | number>): string =>
+  text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));

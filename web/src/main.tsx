@@ -1,0 +1,14 @@
+import { render } from "preact";
+import { App } from "./app";
+import { readConversations } from "./chat/conversations";
+import { keepConnected } from "./lib/connection";
+import { applyPreferences } from "./lib/preferences";
+import "./styles/base.css";
+import "./styles/frame.css";
+import "./styles/chat.css";
+import "./styles/prose.css";
+
+applyPreferences();
+keepConnected();
+void readConversations();
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,35 @@
+import { useState } from "preact/hooks";
+import { useWords } from "../i18n";
+import { ApiError, keyWanted, refreshModels } from "../lib/api";
+import { apiKey } from "../lib/preferences";
+import { Dialog } from "./dialog";
+
+// Asks for the key that the server wants.
+export function KeyDialog() {
+  const words = useWords();
+  const [key, setKey] = useState(apiKey.get());
+  const [isWrong, setWrong] = useState(false);
+  const save = async (event: Event) => {
+    event.preventDefault();
+    apiKey.set(key.trim());
+    try {
+      await refreshModels();
+    } catch (error) {
+      setWrong(error instanceof ApiError && error.status === 401);
+    }
+  };
+  return (
+    <Dialog title={words.keyTitle} onClose={() => keyWanted.set(false)}>
+      <p>{words.keyWanted}</p>
+      <form onSubmit={save}>
+        <input type="password" aria-label={words.keyTitle} autocomplete="off" autoFocus value={key}
+          onInput={(event) => setKey(event.currentTarget.value)} />
+        {isWrong && <p class="note error" role="alert">{words.keyWrong}</p>}
+        <div class="row end">
+          <button type="button" onClick={() => keyWanted.set(false)}>{words.cancel}</button>
+          <button type="submit" class="primary" disabled={!key.trim()}>{words.save}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
