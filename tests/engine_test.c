@@ -21,8 +21,9 @@
 enum { MAX_ANSWER = 300 };
 
 static char models[] = "/tmp/tandem-engine-test-XXXXXX";
-/* Of engines that are opened without saying so: everything is tested with both. */
+/* Of engines that are opened without saying so: everything is tested with each. */
 static const char *speculate;
+static bool has_draft; /* a model that guesses wrong most of the time */
 
 /* --- Helpers --- */
 
@@ -45,6 +46,8 @@ static struct engine *open_path(const char *path, const struct engine_options *o
         all.n_threads = 1;
     if (!all.speculate)
         all.speculate = speculate;
+    if (has_draft && !all.draft)
+        all.draft = path;
     if (engine_open(path, &all, &engine, &err))
         fail_msg("%s", err.message);
     return engine;
@@ -52,9 +55,15 @@ static struct engine *open_path(const char *path, const struct engine_options *o
 
 static struct engine *open_random(const char *name, const struct engine_options *options)
 {
-    char path[200];
+    char path[200], draft[200];
+    struct engine_options all = {0};
     snprintf(path, sizeof path, "%s/tandem-random-%s", models, name);
-    return open_path(path, options);
+    snprintf(draft, sizeof draft, "%s/other/tandem-random-%s", models, name);
+    if (options)
+        all = *options;
+    if (has_draft && !all.draft)
+        all.draft = draft;
+    return open_path(path, &all);
 }
 
 static struct generation *submit(struct engine *engine, const struct request *request)
@@ -750,7 +759,8 @@ static int make_models(void **state)
     (void)state;
     log_configure(false, false);
     const char *maker = getenv("TANDEM_MAKE_MODELS");
-    return !mkdtemp(models) || !maker || run_command("'%s' %s > /dev/null", maker, models);
+    return !mkdtemp(models) || !maker || run_command("'%s' %s > /dev/null", maker, models) ||
+           run_command("mkdir %s/other && '%s' %s/other 2 > /dev/null", models, maker, models);
 }
 
 static int remove_models(void **state)
@@ -795,6 +805,131 @@ static void test_guesses_change_nothing(void **state)
     engine_close(with);
 }
 
+/* --- A draft model --- */
+
+/* The same answers with and without, one after the other and all at once; guesses and how many were
+ * right are added up. */
+static void compare_with_draft(const struct engine_options *options, const char *draft,
+                               size_t *guessed, size_t *accepted)
+{
+    enum { N = 5, PROMPT = 70 };
+    static struct answer plain[N], drafted[N];
+    int32_t ids[N][PROMPT];
+    struct request requests[N];
+    struct generation *generations[N];
+    struct engine_options off = *options, on = *options;
+    off.speculate = "off";
+    on.draft = draft;
+    struct engine *without = open_random("qwen2", &off), *with = open_random("qwen2", &on);
+    for (unsigned i = 0; i < N; i++) {
+        make_prompt(ids[i], PROMPT, 5, i);
+        requests[i] = make_request(ids[i], PROMPT - i, 50 + i, i % 2 ? i : 0);
+        ask(without, &requests[i], &plain[i]);
+        ask(with, &requests[i], &drafted[i]);
+        assert_same(&plain[i], &drafted[i]);
+        *guessed += drafted[i].stats.guessed_tokens;
+        *accepted += drafted[i].stats.accepted_tokens;
+    }
+    for (unsigned i = 0; i < N; i++)
+        generations[i] = submit(with, &requests[i]);
+    for (unsigned i = 0; i < N; i++) {
+        read_answer(generations[i], &drafted[i]);
+        assert_same(&plain[i], &drafted[i]);
+    }
+    engine_close(without);
+    engine_close(with);
+}
+
+/* Sampled answers included: it guesses with the request's own random numbers. */
+static void test_a_draft_equal_to_the_model_is_always_right(void **state)
+{
+    (void)state;
+    char path[200];
+    size_t guessed = 0, accepted = 0;
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
+    compare_with_draft(&(struct engine_options){.speculate = "always"}, path, &guessed, &accepted);
+    assert_true(guessed > 100);
+    assert_int_equal(guessed, accepted);
+}
+
+static void test_a_poor_draft_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const when[] = {"auto", "always"};
+    char path[200];
+    snprintf(path, sizeof path, "%s/other/tandem-random-qwen2", models);
+    for (size_t i = 0; i < sizeof when / sizeof *when; i++)
+        for (size_t threads = 1; threads <= 2; threads++) {
+            size_t guessed = 0, accepted = 0;
+            struct engine_options options = {.speculate = when[i], .n_threads = threads};
+            compare_with_draft(&options, path, &guessed, &accepted);
+            assert_true(accepted <= guessed);
+        }
+}
+
+/* A copy of a model whose configuration says something else: sed's SCRIPT makes it. */
+static void copy_model(const char *from, const char *to, const char *script)
+{
+    assert_int_equal(run_command("cp -r %s/%s %s/%s && sed -i '%s' %s/%s/config.json", models, from,
+                                 models, to, script, models, to),
+                     0);
+}
+
+/* It guesses as far as it can, and then not at all. */
+static void test_a_draft_with_a_shorter_context(void **state)
+{
+    (void)state;
+    char path[200];
+    size_t guessed = 0, accepted = 0, most = 0, all = 0;
+    struct engine_options always = {.speculate = "always"};
+    copy_model("tandem-random-qwen2", "short",
+               "s/\"max_position_embeddings\": *[0-9]*/\"max_position_embeddings\": 90/");
+    snprintf(path, sizeof path, "%s/short", models);
+    compare_with_draft(&always, path, &guessed, &accepted);
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
+    compare_with_draft(&always, path, &most, &all);
+    assert_true(guessed > 0);
+    assert_true(accepted < all);
+}
+
+static void test_a_draft_of_another_vocabulary_is_refused(void **state)
+{
+    (void)state;
+    char path[200], draft[200];
+    struct engine *engine;
+    struct error err = {0};
+    struct engine_options options = {.n_threads = 1, .draft = draft};
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
+    snprintf(draft, sizeof draft, "%s/tandem-random-phi3", models);
+    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "token 0 is"));
+    copy_model("tandem-random-qwen2", "bare", "");
+    assert_int_equal(run_command("rm %s/bare/tokenizer*", models), 0);
+    snprintf(draft, sizeof draft, "%s/bare", models);
+    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "bare has no tokenizer"));
+    snprintf(draft, sizeof draft, "%s/nowhere", models);
+    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_NOT_FOUND);
+    assert_non_null(strstr(err.message, "the draft model"));
+}
+
+static void test_a_draft_counts_as_memory(void **state)
+{
+    (void)state;
+    struct engine *without = open_random("qwen2", &(struct engine_options){.speculate = "off"});
+    char path[200];
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
+    struct engine *with =
+        open_random("qwen2", &(struct engine_options){.draft = path, .speculate = "auto"});
+    struct engine_info a = engine_info(without), b = engine_info(with);
+    assert_int_equal(a.draft_bytes, 0);
+    assert_null(a.draft_name);
+    assert_string_equal(b.draft_name, b.name);
+    assert_true(b.draft_bytes >= b.weight_bytes + b.kv_position_bytes * b.context_length);
+    engine_close(without);
+    engine_close(with);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -815,7 +950,18 @@ int main(void)
         cmocka_unit_test(test_many_clients_at_once),
         cmocka_unit_test(test_guesses_change_nothing),
     };
+    const struct CMUnitTest draft_tests[] = {
+        cmocka_unit_test(test_a_draft_equal_to_the_model_is_always_right),
+        cmocka_unit_test(test_a_poor_draft_changes_nothing),
+        cmocka_unit_test(test_a_draft_with_a_shorter_context),
+        cmocka_unit_test(test_a_draft_of_another_vocabulary_is_refused),
+        cmocka_unit_test(test_a_draft_counts_as_memory),
+    };
     int failed = cmocka_run_group_tests_name("as it comes", tests, make_models, NULL);
+    failed += cmocka_run_group_tests_name("draft models", draft_tests, NULL, NULL);
     speculate = "always";
-    return failed + cmocka_run_group_tests_name("guessing always", tests, NULL, remove_models);
+    failed += cmocka_run_group_tests_name("guessing always", tests, NULL, NULL);
+    has_draft = true;
+    return failed +
+           cmocka_run_group_tests_name("a draft model guesses", tests, NULL, remove_models);
 }

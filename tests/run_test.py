@@ -107,6 +107,22 @@ class Generate(unittest.TestCase):
         self.assertEqual(first, tandem(*args, "--seed", "1", "--threads", "2").stdout)
         self.assertNotEqual(first, tandem(*args, "--seed", "2").stdout)
 
+    def test_guesses_change_nothing(self):
+        for draft in (QWEN, None):
+            for sampling in ([], ["--temperature", "1.2", "--seed", "5", "--repetition-penalty", "1.1"]):
+                args = ["generate", QWEN, "--ids", "5,6,7,5,6", "-n", "40", *sampling]
+                plain = tandem(*args, "--speculate", "off").stdout
+                more = ["--draft", draft] if draft else []
+                for when in ("auto", "always"):
+                    self.assertEqual(plain, tandem(*args, "--speculate", when, *more).stdout)
+
+    def test_a_draft_of_another_vocabulary_is_refused(self):
+        for command in (["run", QWEN, "hi"], ["generate", QWEN, "--ids", "1"], ["serve", QWEN]):
+            error = tandem(*command, "--draft", PHI, status=1).stderr.decode()
+            self.assertIn("whose vocabulary is another one: token 0 is", error)
+        self.assertIn("no file or folder /nowhere",
+                      tandem("run", QWEN, "hi", "--draft", "/nowhere", status=1).stderr.decode())
+
     def test_wrong_calls_say_what_to_type(self):
         for args, text in ((["generate", QWEN], "--ids is missing"),
                            (["generate", QWEN, "--ids", "1,x"], "whole numbers"),

@@ -425,6 +425,39 @@ static void test_allowed_tokens(void **state)
     }
 }
 
+/* Guesses ahead are what choosing gives if they come true, and leave nothing behind. */
+static void test_guesses_are_later_choices(void **state)
+{
+    (void)state;
+    enum { AHEAD = 6 };
+    struct rng rng;
+    rng_seed(&rng, 8);
+    for (int round = 0; round < 100; round++) {
+        struct sampling s = sampling_greedy;
+        s.greedy = round % 3 == 0;
+        s.repetition_penalty = round % 2 ? 1.3 : 1;
+        s.frequency_penalty = round % 5 ? 0.5 : 0;
+        s.seed = (uint64_t)round;
+        struct history h;
+        random_history(&rng, &h);
+        struct sampler *sampler = make(&s, &h);
+        float logits[AHEAD][N], changed[N];
+        int32_t guesses[AHEAD];
+        for (size_t i = 0; i < AHEAD; i++) {
+            random_logits(&rng, logits[i]);
+            memcpy(changed, logits[i], sizeof changed);
+            guesses[i] = sampler_guess(sampler, changed, guesses, i);
+        }
+        for (size_t i = 0; i < AHEAD; i++) {
+            struct token_choice choice;
+            sampler_choose(sampler, logits[i], NULL, false, 0, &choice);
+            assert_int_equal(choice.token, guesses[i]);
+            sampler_accept(sampler, choice.token, true);
+        }
+        sampler_free(sampler);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_logprobs_are_of_the_models_own_distribution),
         cmocka_unit_test(test_broken_logits_are_survived),
         cmocka_unit_test(test_steps_draw_differently_and_repeatably),
+        cmocka_unit_test(test_guesses_are_later_choices),
         cmocka_unit_test(test_a_large_vocabulary),
         cmocka_unit_test(test_settings_out_of_range_are_named),
     };

@@ -96,6 +96,7 @@ static const char *store_value(const struct option *o, const char *value)
         *(bool *)o->target = true;
         return NULL;
     case OPTION_STRING:
+    case OPTION_MODEL:
         *(const char **)o->target = value;
         return NULL;
     case OPTION_LIST:
@@ -163,10 +164,28 @@ static int operand_missing(const struct usage *usage, size_t n_given)
     return args_wrong(usage, "%.*s is missing", (int)strcspn(word, " "), word);
 }
 
-/* Replaces names of models by their paths, which are there. */
+/* Replaces the name of a model by its path, which is there. */
+static int locate_model(const struct usage *usage, struct args *args, const char **name)
+{
+    char *path = models_locate(*name);
+    if (!path)
+        return args_wrong(usage, "out of memory");
+    *name = args->models[args->n_models++] = path;
+    if (file_exists(path))
+        return ARGS_OK;
+    fprintf(stderr,
+            "tandem: there is no file or folder %s; a model is a Hugging Face folder, a .gguf file "
+            "or a name that `tandem models` lists\n",
+            path);
+    return EXIT_FAILED;
+}
+
 static int locate_models(const struct usage *usage, struct args *args)
 {
-    args->models = mem_array(usage->n_models, sizeof *args->models);
+    size_t n = usage->n_models;
+    for (const struct option *o = usage->options; o && o->name; o++)
+        n += o->kind == OPTION_MODEL;
+    args->models = mem_array(n, sizeof *args->models);
     if (!args->models)
         return args_wrong(usage, "out of memory");
     if (!args->n_operands && usage->default_model) {
@@ -174,21 +193,13 @@ static int locate_models(const struct usage *usage, struct args *args)
         fprintf(stderr, "tandem: no model named: %s, a tiny one that comes with Tandem\n",
                 usage->default_model);
     }
-    for (size_t i = 0; i < usage->n_models && i < args->n_operands; i++) {
-        args->models[i] = models_locate(args->operands[i]);
-        args->n_models = i + 1;
-        if (!args->models[i])
-            return args_wrong(usage, "out of memory");
-        if (!file_exists(args->models[i])) {
-            fprintf(stderr,
-                    "tandem: there is no file or folder %s; a model is a Hugging Face folder, a "
-                    ".gguf file or a name that `tandem models` lists\n",
-                    args->models[i]);
-            return EXIT_FAILED;
-        }
-        args->operands[i] = args->models[i];
-    }
-    return ARGS_OK;
+    int status = ARGS_OK;
+    for (size_t i = 0; i < usage->n_models && i < args->n_operands && status == ARGS_OK; i++)
+        status = locate_model(usage, args, &args->operands[i]);
+    for (const struct option *o = usage->options; o && o->name && status == ARGS_OK; o++)
+        if (o->kind == OPTION_MODEL && *(const char **)o->target)
+            status = locate_model(usage, args, o->target);
+    return status;
 }
 
 int args_parse(const struct usage *usage, int argc, char **argv, struct args *args)

@@ -28,6 +28,7 @@ enum option_kind {
     OPTION_U64,    /* uint64_t */
     OPTION_NUMBER, /* double */
     OPTION_LIST,   /* struct string_list: may be given several times */
+    OPTION_MODEL,  /* const char *: a model's path; names are looked up. Lives in struct args */
     OPTION_RECIPE, /* const struct recipe *: the name of a type of weights, in formats/recipe.h */
 };
 
@@ -59,7 +60,7 @@ struct usage {
 struct args {
     const char **operands; /* mem_free through args_free */
     size_t n_operands;
-    char **models; /* [n_models] paths that names were replaced by; freed by args_free */
+    char **models; /* [n_models] paths of operands and options; freed by args_free */
     size_t n_models;
 };
 

@@ -6,6 +6,7 @@
 #include "cli/adapters.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
+#include "engine/engine.h"
 #include "eval/compare.h"
 #include "eval/report.h"
 
@@ -146,6 +147,7 @@ int command_compare(int argc, char **argv)
     bool json = false, overwrite = false;
     const char *out = NULL;
     const struct recipe *quantize = NULL; /* both */
+    const char *draft = NULL;             /* both */
     struct adapter_words words = {0};
     struct adapter_list adapters[N_SIDES] = {0};
     const struct option options[] = {
@@ -162,6 +164,10 @@ int command_compare(int argc, char **argv)
         QUANTIZE_OPTION(quantize),
         {"quantize-a", 0, OPTION_RECIPE, &what.quantize[SIDE_A], "TYPE", "MODEL_A only"},
         {"quantize-b", 0, OPTION_RECIPE, &what.quantize[SIDE_B], "TYPE", "MODEL_B only"},
+        SPECULATE_OPTION(what.speculate),
+        DRAFT_OPTION(draft),
+        {"draft-a", 0, OPTION_MODEL, &what.draft[SIDE_A], "MODEL", "MODEL_A only"},
+        {"draft-b", 0, OPTION_MODEL, &what.draft[SIDE_B], "MODEL", "MODEL_B only"},
         {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &c.context_length, "N",
          "most tokens of prompt and answer (4096)"},
@@ -191,13 +197,15 @@ int command_compare(int argc, char **argv)
         clear_words(&words);
         return status;
     }
-    for (size_t side = 0; side < N_SIDES; side++)
+    for (size_t side = 0; side < N_SIDES; side++) {
         what.quantize[side] = what.quantize[side] ? what.quantize[side] : quantize;
-    enum tensor_type kv_type;
-    if (kv_type_parse(c.kv_type, &kv_type, &err)) {
+        what.draft[side] = what.draft[side] ? what.draft[side] : draft;
+    }
+    struct engine_options names = {.kv_type = c.kv_type, .speculate = what.speculate};
+    if (engine_options_check(&names, &err)) {
         clear_words(&words);
         args_free(&args);
-        return args_wrong(&usage, "--kv-type: %s", err.message);
+        return args_wrong(&usage, "%s", err.message);
     }
     what.models[SIDE_A] = args.operands[0];
     what.models[SIDE_B] = args.operands[1];

@@ -13,6 +13,10 @@
 #define SPECULATE_OPTION(target)                                                                  \
     {"speculate", 0, OPTION_STRING, &(target), "WHEN",                                             \
      "compute repeated text ahead: auto (where it pays), off, always"}
+/* --draft MODEL, in the same places. */
+#define DRAFT_OPTION(target)                                                                       \
+    {"draft", 0, OPTION_MODEL, &(target), "MODEL",                                                 \
+     "a small model of the same vocabulary that guesses ahead, where it pays"}
 /* clang-format on */
 
 #endif

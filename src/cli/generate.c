@@ -75,6 +75,7 @@ int command_generate(int argc, char **argv)
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f32"),
         SPECULATE_OPTION(o.engine.speculate),
+        DRAFT_OPTION(o.engine.draft),
         {0}};
     const struct usage usage = {
         "generate",

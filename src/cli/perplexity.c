@@ -5,7 +5,6 @@
 #include "cli/adapters.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
-#include "cli/models.h"
 #include "cli/text_ids.h"
 #include "quantize/quality.h"
 
@@ -115,7 +114,7 @@ int command_perplexity(int argc, char **argv)
     const struct option options[] = {
         {"text", 0, OPTION_STRING, &s.text, "FILE",
          "the text (required); FILE.jsonl: lines with \"messages\" or \"text\""},
-        {"against", 0, OPTION_STRING, &s.base, "BASE", "a base model of the same vocabulary"},
+        {"against", 0, OPTION_MODEL, &s.base, "BASE", "a base model of the same vocabulary"},
         KV_TYPE_OPTION(s.kv_name, "f16; the base's always is"),
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
         ADAPTER_OPTION(s.adapters),
@@ -141,17 +140,14 @@ int command_perplexity(int argc, char **argv)
         mem_free(s.adapters.items);
         return status;
     }
-    char *base = s.base ? models_locate(s.base) : NULL;
     struct error err = {0};
     s.model = args.operands[0];
-    s.base = base;
     if (!s.text)
         status = args_wrong(&usage, "--text is missing: --text FILE");
     else if (kv_type_parse(s.kv_name, &s.kv_type, &err))
         status = args_wrong(&usage, "--kv-type: %s", err.message);
     else
         status = run(&s);
-    mem_free(base);
     args_free(&args);
     mem_free(s.adapters.items);
     return status;

@@ -205,6 +205,7 @@ int command_run(int argc, char **argv)
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f16"),
         SPECULATE_OPTION(o.engine.speculate),
+        DRAFT_OPTION(o.engine.draft),
         {"stats", 0, OPTION_FLAG, &o.stats, NULL, "tokens and speed on stderr"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON result with usage and timings"},
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "in the JSON, with N alternatives each"},

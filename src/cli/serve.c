@@ -228,6 +228,7 @@ int command_serve(int argc, char **argv)
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o->engine.kv_type, "f16"),
         SPECULATE_OPTION(o->engine.speculate),
+        DRAFT_OPTION(o->engine.draft),
         {"parallel", 0, OPTION_SIZE, &o->engine.max_sequences, "N", "answers at once (16)"},
         {"memory", 0, OPTION_SIZE, &c.memory_mib, "MIB", "for all models (3/4 of what is free)"},
         {"queue", 0, OPTION_SIZE, &o->max_queue, "N", "answers that may wait, per model (256)"},

@@ -12,15 +12,10 @@ enum { DEFAULT_SEQUENCES = 8 };
 
 /* --- Opening --- */
 
-static bool has_tokenizer(const struct vocab_source *vocab)
-{
-    return vocab->tokenizer_json.data || vocab->vocab_json.data || vocab->n_tokens > 0;
-}
-
 static enum status open_text(struct engine *e, struct error *err)
 {
     const struct vocab_source *vocab = model_vocab(e->model);
-    if (!has_tokenizer(vocab))
+    if (!tokenizer_is_there(vocab))
         return STATUS_OK;
     enum status status = tokenizer_create(vocab, &e->tokenizer, err);
     if (status)
@@ -58,10 +53,21 @@ static void find_eos(struct engine *e)
             add_eos(e, tokenizer_find(e->tokenizer, turn_ends[i]));
 }
 
+/* Bytes of all caches that a position takes. */
+static size_t position_bytes_of(const struct engine *e, enum tensor_type kv_type)
+{
+    size_t bytes = kv_position_bytes(model_shape(e->model), kv_type);
+    if (e->drafter)
+        bytes += kv_position_bytes(model_shape(drafter_model(e->drafter)), kv_type);
+    return bytes;
+}
+
 /* Positions that fit in half of the memory that is free once the weights are read. */
 static size_t affordable_positions(const struct engine *e, size_t position_bytes)
 {
     size_t available = mem_available(), weights = model_weight_bytes(e->model);
+    if (e->drafter)
+        weights += model_weight_bytes(drafter_model(e->drafter));
     size_t least = (size_t)256 << 20, free_bytes = least;
     if (available == 0) /* the system does not say */
         return SIZE_MAX;
@@ -98,7 +104,7 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
     enum status status = kv_type_parse(options->kv_type, &kv.type, err);
     if (status)
         return status;
-    size_t position_bytes = kv_position_bytes(shape, kv.type);
+    size_t position_bytes = position_bytes_of(e, kv.type);
     size_t affordable = options->cache_bytes ? options->cache_bytes / position_bytes
                                              : affordable_positions(e, position_bytes);
     status = choose_context(e, options, affordable, err);
@@ -115,7 +121,16 @@ static enum status open_cache(struct engine *e, const struct engine_options *opt
         kv.n_positions = options->cache_positions;
     if (kv.n_positions < e->context_length)
         kv.n_positions = e->context_length;
-    return kv_cache_create(shape, &kv, &e->cache, err);
+    status = kv_cache_create(shape, &kv, &e->cache, err);
+    if (status || !e->drafter)
+        return status;
+    return drafter_allocate(e->drafter,
+                            &(struct drafter_size){.kv_type = kv.type,
+                                                   .n_slots = e->n_slots,
+                                                   .n_running = e->max_sequences,
+                                                   .n_positions = kv.n_positions,
+                                                   .context_length = e->context_length},
+                            err);
 }
 
 static enum status allocate_steps(struct engine *e, struct error *err)
@@ -131,6 +146,7 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     e->lengths = mem_array(e->max_sequences, sizeof *e->lengths);
     e->slots = mem_array(e->n_slots, sizeof *e->slots);
     e->shared_rows = FIRST_SHARED_ROWS;
+    e->acceptance = first_acceptance;
     e->rows = mem_array(model_max_rows(e->model), sizeof *e->rows);
     e->logits = mem_array(n_logits, sizeof *e->logits);
     e->hidden_bytes = model_max_rows(e->model) * model_shape(e->model)->dim * sizeof *e->hidden;
@@ -165,6 +181,9 @@ static enum status set_up(struct engine *e, const char *path, const struct engin
         status = model_open(path, &model_options, &e->model, err);
     if (!status)
         status = open_text(e, err);
+    if (!status && options->draft && e->speculation != SPECULATION_OFF)
+        status =
+            drafter_open(options->draft, e->model, e->tokenizer, options->isa, &e->drafter, err);
     if (!status)
         status = open_cache(e, options, err);
     if (!status)
@@ -225,6 +244,7 @@ void engine_close(struct engine *e)
     if (e->hidden)
         mem_unmap(e->hidden, e->hidden_bytes);
     kv_cache_free(e->cache);
+    drafter_close(e->drafter);
     chat_template_free(e->chat);
     token_masker_free(e->masker);
     tokenizer_free(e->tokenizer);
@@ -273,6 +293,8 @@ struct engine_info engine_info(const struct engine *e)
         .kv_bytes = kv_cache_bytes(e->cache),
         .kv_position_bytes = kv_position_bytes(shape, kv_type(e->cache)),
         .scratch_bytes = model_scratch_bytes(e->model),
+        .draft_name = e->drafter ? model_name(drafter_model(e->drafter)) : NULL,
+        .draft_bytes = e->drafter ? drafter_bytes(e->drafter) : 0,
         .context_length = e->context_length,
         .model_context_length = shape->context_length,
         .n_threads = model_threads(e->model),

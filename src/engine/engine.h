@@ -44,6 +44,7 @@ struct engine_options {
     size_t cache_bytes;     /* most memory for the KV cache; 0: half of what is free */
     size_t max_rows;        /* per step; 0: 512 */
     const char *speculate;  /* "auto" (NULL), "off" or "always": speculation.h */
+    const char *draft;      /* path of a draft model: drafter.h; NULL: none */
     const char *kv_type;    /* of the KV cache: "f16" (NULL), "f32" or "q8_0" */
     const char *isa;
     const struct adapter_choice *adapters; /* as in struct model_options */
@@ -70,6 +71,8 @@ struct engine_info {
     const char *path, *name, *weight_type, *isa;
     enum family family;
     size_t n_parameters, weight_bytes, kv_bytes, kv_position_bytes, scratch_bytes;
+    const char *draft_name;      /* NULL: there is no draft model */
+    size_t draft_bytes;          /* of its weights, cache and activations */
     size_t context_length;       /* most tokens of one sequence here */
     size_t model_context_length; /* what the model was made for */
     size_t n_threads, n_layers, dim, vocab_size;

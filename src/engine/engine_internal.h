@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "engine/constraint_grammar.h"
+#include "engine/drafter.h"
 #include "engine/engine.h"
 #include "engine/speculation.h"
 #include "engine/token_mask.h"
@@ -112,7 +113,9 @@ struct engine {
     enum speculation speculation;
     size_t n_guess_rows; /* in a step, at most */
     struct pass_times pass_times;
-    float *hidden; /* [max_rows, dim] of a step's rows that are pooled */
+    struct acceptance acceptance; /* of the guesses of requests that ended */
+    struct drafter *drafter;      /* NULL: no draft model */
+    float *hidden;                /* [max_rows, dim] of a step's rows that are pooled */
     size_t hidden_bytes;
     size_t *lengths; /* [max_sequences] of the running sequences before the step */
     uint64_t clock;  /* for last_used */

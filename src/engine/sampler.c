@@ -442,3 +442,21 @@ void sampler_choose(struct sampler *sampler, float *logits, const uint64_t *allo
     choice->logprob = want_logprob ? (float)((double)sampler->raw[choice->token] - normalizer) : 0;
     sampler->step++;
 }
+
+int32_t sampler_guess(struct sampler *sampler, float *logits, const int32_t *tokens, size_t n)
+{
+    struct token_choice choice;
+    uint64_t step = sampler->step;
+    size_t n_seen = sampler->n_seen, n_answered = sampler->n_answered;
+    for (size_t i = 0; i < n; i++)
+        sampler_accept(sampler, tokens[i], true);
+    sampler->step += n;
+    sampler_choose(sampler, logits, NULL, false, 0, &choice);
+    sampler->step = step;
+    while (sampler->n_seen > n_seen)
+        sampler->seen[sampler->seen_ids[--sampler->n_seen]] = false;
+    for (size_t i = 0; sampler->count && i < n; i++)
+        sampler->count[tokens[i]]--;
+    sampler->n_answered = n_answered;
+    return choice.token;
+}

@@ -60,5 +60,8 @@ void sampler_accept(struct sampler *sampler, int32_t token, bool is_answer);
  * to MAX_TOP_LOGPROBS); want_logprob false leaves logprob 0 and saves the work. */
 void sampler_choose(struct sampler *sampler, float *logits, const uint64_t *allowed,
                     bool want_logprob, size_t n_top, struct token_choice *choice);
+/* What sampler_choose() would choose after tokens [n] more of the answer, if the logits, which are
+ * changed, were these. The sampler is as it was before. */
+int32_t sampler_guess(struct sampler *sampler, float *logits, const int32_t *tokens, size_t n);
 
 #endif

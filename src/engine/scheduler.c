@@ -135,6 +135,7 @@ static void finish(struct engine *e, size_t index, enum finish_reason reason,
     struct generation *g = e->running[index];
     leave_slot(e, g, reason != FINISH_ERROR);
     remove_running(e, index);
+    draft_pass_on(&g->draft, &e->acceptance);
     generation_end(g, reason, err);
 }
 
@@ -241,8 +242,10 @@ static void admit(struct engine *e)
         *link = g->next;
         take_slot(e, g, source, length);
         turn_of(e, g->client)->when = ++e->clock;
-        if (!g->was_admitted)
+        if (!g->was_admitted) {
             g->first_step = clock_seconds();
+            g->draft.acceptance = e->acceptance;
+        }
         g->was_admitted = true;
         e->running[e->n_running++] = g;
     }
@@ -370,7 +373,7 @@ static void share_rows(struct engine *e)
         follow_rope(e, g);
         bool decodes = pending(e, g) == 1;
         g->n_rows = decodes;
-        g->draft.count = 0;
+        g->draft.count = g->draft.wanted = 0;
         n_decode += decodes;
         if (!decodes && !oldest)
             oldest = g;
@@ -398,10 +401,59 @@ static size_t most_guesses(const struct engine *e, const struct generation *g)
     return most;
 }
 
+/* Whether the draft model's guesses, which save so many seconds per token, are worth that it first
+ * computes what it lacks: once they would have saved as much in the answer so far. So a short
+ * answer to a long prompt costs nothing, and an unlucky start no more than it would have been
+ * worth. */
+static bool worth_catching_up(const struct engine *e, const struct generation *g, double saved)
+{
+    size_t lacking = drafter_lacks(e->drafter, g);
+    double so_far = saved * (double)((g->n_tokens - g->n_prompt) * e->n_running);
+    return lacking <= MAX_DRAFT ||
+           drafter_catch_up_seconds(e->drafter, lacking, e->row_seconds) <= so_far;
+}
+
+/* Decides where the request's guesses come from, at most `most` of them, in a step that has `rows`
+ * others; *deepest is how many the draft model makes for anyone before it. */
+static void choose_guesses(struct engine *e, struct generation *g, size_t most, size_t rows,
+                           size_t *deepest)
+{
+    struct draft *draft = &g->draft;
+    double saved, saved_by_model;
+    bool has_model = e->drafter && drafter_lacks(e->drafter, g) != SIZE_MAX;
+    if (e->speculation == SPECULATION_ALWAYS && has_model) {
+        draft->wanted = most;
+        draft->source = DRAFT_MODEL;
+        return;
+    }
+    draft_look_up(draft, g->tokens, g->n_tokens, most);
+    if (e->speculation == SPECULATION_ALWAYS)
+        return;
+    struct draft_offer offer = {.source = DRAFT_LOOK_UP, .most = draft->count};
+    draft->count = draft_weigh(draft, &offer, &e->pass_times, rows, &saved);
+    if (!has_model)
+        return;
+    double guess_seconds = drafter_guess_seconds(e->drafter, pass_times_expect(&e->pass_times, 1));
+    offer = (struct draft_offer){DRAFT_MODEL, most, guess_seconds, *deepest};
+    size_t wanted = draft_weigh(draft, &offer, &e->pass_times, rows, &saved_by_model);
+    if (saved_by_model <= saved || !worth_catching_up(e, g, saved_by_model))
+        return;
+    draft->count = 0;
+    draft->wanted = wanted;
+    draft->source = DRAFT_MODEL;
+    *deepest = wanted > *deepest ? wanted : *deepest;
+}
+
+/* Tokens that the draft model may compute in a step before it guesses; others wait meanwhile. */
+static size_t catch_up_rows(const struct engine *e)
+{
+    return e->n_running > 1 ? (size_t)e->shared_rows : prefill_rows(e);
+}
+
 /* Rows for guesses, in steps without prompts and while the cache has room to spare. */
 static void add_guesses(struct engine *e)
 {
-    size_t rows = e->n_running, left = e->n_guess_rows;
+    size_t rows = e->n_running, left = e->n_guess_rows, deepest = 0;
     for (size_t i = 0; i < e->n_running; i++)
         if (pending(e, e->running[i]) != 1)
             return;
@@ -410,13 +462,18 @@ static void add_guesses(struct engine *e)
     for (size_t i = 0; i < e->n_running && left > 0; i++) {
         struct generation *g = e->running[i];
         size_t most = most_guesses(e, g);
-        draft_look_up(&g->draft, g->tokens, g->n_tokens, most < left ? most : left);
-        if (e->speculation == SPECULATION_AUTO)
-            draft_trim(&g->draft, &e->pass_times, rows - 1);
-        g->n_rows += g->draft.count;
-        rows += g->draft.count;
-        left -= g->draft.count;
+        choose_guesses(e, g, most < left ? most : left, rows - 1, &deepest);
+        size_t n = g->draft.count + g->draft.wanted;
+        rows += n;
+        left -= n;
     }
+    if (e->drafter) {
+        mem_guard_enter();
+        drafter_guess(e->drafter, e->running, e->n_running, catch_up_rows(e));
+        mem_guard_leave();
+    }
+    for (size_t i = 0; i < e->n_running; i++)
+        e->running[i]->n_rows += e->running[i]->draft.count;
 }
 
 static void plan(struct engine *e)

@@ -6,10 +6,12 @@
 /* The longest match wins; a single token says too little. */
 enum { LONGEST_MATCH = 4, SHORTEST_MATCH = 2 };
 
-/* At first guesses are given a fair chance. What is learned of one guess weighs LEARN_RATE; while
- * none are worth it, the estimate creeps back, so that they are tried again at times. */
-static const double FIRST_ACCEPTANCE = 0.6, LEARN_RATE = 0.1, RECOVERY_RATE = 0.01;
-static const double TIME_RATE = 0.2;
+/* What is learned of one guess weighs LEARN_RATE, what one request saw of a source HERITAGE_RATE.
+ * While no guesses are worth it, the estimate creeps back, so that they are tried again at times.
+ */
+static const double LEARN_RATE = 0.1, HERITAGE_RATE = 0.3, RECOVERY_RATE = 0.01, TIME_RATE = 0.2;
+
+const struct acceptance first_acceptance = {{[DRAFT_LOOK_UP] = 0.6, [DRAFT_MODEL] = 0.6}};
 
 enum status speculation_parse(const char *name, enum speculation *speculation, struct error *err)
 {
@@ -20,11 +22,6 @@ enum status speculation_parse(const char *name, enum speculation *speculation, s
             return STATUS_OK;
         }
     return error_set(err, STATUS_INVALID, "speculation \"%s\": expected auto, off or always", name);
-}
-
-void draft_init(struct draft *draft)
-{
-    *draft = (struct draft){.acceptance = FIRST_ACCEPTANCE};
 }
 
 static bool matches(const int32_t *a, const int32_t *b, size_t n)
@@ -48,6 +45,7 @@ static size_t find_earlier(const int32_t *tokens, size_t n, size_t length)
 void draft_look_up(struct draft *draft, const int32_t *tokens, size_t n, size_t most)
 {
     draft->count = 0;
+    draft->source = DRAFT_LOOK_UP;
     for (size_t length = LONGEST_MATCH; length >= SHORTEST_MATCH; length--) {
         size_t from = n > length ? find_earlier(tokens, n, length) : 0;
         if (!from)
@@ -61,12 +59,19 @@ void draft_look_up(struct draft *draft, const int32_t *tokens, size_t n, size_t 
 
 void draft_learn(struct draft *draft, size_t n_accepted)
 {
+    double *acceptance = &draft->acceptance.of[draft->source];
     for (size_t i = 0; i < n_accepted; i++)
-        draft->acceptance += LEARN_RATE * (1 - draft->acceptance);
+        *acceptance += LEARN_RATE * (1 - *acceptance);
     if (n_accepted < draft->count)
-        draft->acceptance -= LEARN_RATE * draft->acceptance;
+        *acceptance -= LEARN_RATE * *acceptance;
     draft->n_guessed += draft->count;
     draft->n_accepted += n_accepted;
+}
+
+void draft_pass_on(const struct draft *draft, struct acceptance *known)
+{
+    for (size_t i = 0; i < N_DRAFT_SOURCES; i++)
+        known->of[i] += HERITAGE_RATE * (draft->acceptance.of[i] - known->of[i]);
 }
 
 void pass_times_add(struct pass_times *times, size_t rows, double seconds)
@@ -77,9 +82,9 @@ void pass_times_add(struct pass_times *times, size_t rows, double seconds)
     *known = *known > 0 ? *known + TIME_RATE * (seconds - *known) : seconds;
 }
 
-/* What a pass takes: no more than one of more rows, so that a single slow one does no harm for
- * long. Where none so large ever was, what the largest took: so it gets tried. */
-static double pass_seconds(const struct pass_times *times, size_t rows)
+/* No more than one of more rows, so that a single slow one does no harm for long. Where none so
+ * large ever was, what the largest took: so it gets tried. */
+double pass_times_expect(const struct pass_times *times, size_t rows)
 {
     double least = 0;
     for (size_t r = MAX_TIMED_ROWS; r > 0 && (r >= rows || least == 0); r--)
@@ -88,20 +93,28 @@ static double pass_seconds(const struct pass_times *times, size_t rows)
     return least;
 }
 
-void draft_trim(struct draft *draft, const struct pass_times *times, size_t rows)
+size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,
+                   const struct pass_times *times, size_t rows, double *saved)
 {
-    double tokens = (double)rows + 1, chance = 1, best = 0;
+    double *acceptance = &draft->acceptance.of[offer->source];
+    double tokens = (double)rows + 1, chance = 1, plain = 0, best = 0, making = 0;
     size_t best_count = 0;
-    for (size_t k = 0; k <= draft->count; k++) {
-        double seconds = pass_seconds(times, rows + 1 + k);
+    for (size_t k = 0; k <= offer->most; k++) {
+        double seconds = pass_times_expect(times, rows + 1 + k);
+        if (k > offer->n_free)
+            making += offer->seconds;
         if (k > 0)
-            tokens += chance *= draft->acceptance;
-        if (seconds > 0 && tokens / seconds > best) {
-            best = tokens / seconds;
+            tokens += chance *= *acceptance;
+        double each = (seconds + making) / tokens;
+        if (k == 0)
+            plain = best = each;
+        if (each < best) {
+            best = each;
             best_count = k;
         }
     }
-    if (best_count == 0 && draft->count > 0)
-        draft->acceptance += RECOVERY_RATE * (FIRST_ACCEPTANCE - draft->acceptance);
-    draft->count = best_count;
+    if (best_count == 0 && offer->most > 0)
+        *acceptance += RECOVERY_RATE * (first_acceptance.of[offer->source] - *acceptance);
+    *saved = plain - best;
+    return best_count;
 }

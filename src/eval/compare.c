@@ -258,7 +258,9 @@ static enum status run_candidate(struct run *run, size_t side, struct error *err
                                            .seed = c->seed,
                                            .adapters = run->options->adapters[side],
                                            .n_adapters = run->options->n_adapters[side],
-                                           .quantize = run->options->quantize[side]};
+                                           .quantize = run->options->quantize[side],
+                                           .speculate = run->options->speculate,
+                                           .draft = run->options->draft[side]};
     struct respondent respondent;
     struct error e = {0};
     show_progress(run, side, "loading");

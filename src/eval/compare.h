@@ -20,6 +20,8 @@ struct compare_options {
     const struct adapter_choice *adapters[N_SIDES]; /* [n_adapters], added to the models */
     size_t n_adapters[N_SIDES];
     const struct recipe *quantize[N_SIDES]; /* the weights as they are loaded; may be NULL */
+    const char *speculate;                  /* as in struct engine_options; may be NULL */
+    const char *draft[N_SIDES];             /* likewise */
     const char *suite;                      /* a name or a path, for suite_open */
     const char *folder;                     /* exists; answers.jsonl is made in it */
     const struct responder *responder;      /* NULL: the engine */

@@ -39,6 +39,7 @@ struct respondent_settings {
     const struct adapter_choice *adapters; /* of the engine's options */
     size_t n_adapters;
     const struct recipe *quantize; /* likewise; may be NULL */
+    const char *speculate, *draft; /* likewise */
 };
 
 struct model_file_info {

@@ -114,12 +114,22 @@ static enum status warm_up(struct state *s, struct respondent_info *info, struct
     return status ? error_prefix(err, "warming up") : STATUS_OK;
 }
 
+/* mem_free */
+static char *compose_name(const struct engine_info *e)
+{
+    struct strbuf name = {0};
+    strbuf_add(&name, e->name);
+    if (e->draft_name)
+        strbuf_printf(&name, ", drafts by %s", e->draft_name);
+    return strbuf_take(&name);
+}
+
 static enum status describe(const struct engine *engine, struct respondent_info *info,
                             struct error *err)
 {
     struct engine_info e = engine_info(engine);
     const char *family = e.family == FAMILY_PHI3 ? "Phi-3" : "Qwen2";
-    *info = (struct respondent_info){.name = mem_copy_string(e.name),
+    *info = (struct respondent_info){.name = compose_name(&e),
                                      .family = mem_copy_string(family),
                                      .weight_type = mem_copy_string(e.weight_type),
                                      .isa = mem_copy_string(e.isa),
@@ -157,7 +167,9 @@ static enum status open_model(const struct respondent_settings *settings, void *
                                      .kv_type = settings->kv_type,
                                      .adapters = settings->adapters,
                                      .n_adapters = settings->n_adapters,
-                                     .quantize = settings->quantize};
+                                     .quantize = settings->quantize,
+                                     .speculate = settings->speculate,
+                                     .draft = settings->draft};
     struct state *s = mem_alloc(sizeof *s);
     if (!s)
         return error_memory(err, "a respondent");

@@ -17,12 +17,12 @@ static size_t tile_stride(size_t max_cols)
     return max_cols < MATMUL_CHUNK ? (max_cols + 15) / 16 * 16 : MATMUL_CHUNK;
 }
 
-enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
-                           struct compute *compute, struct error *err)
+enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
+                           size_t max_cols, struct compute *compute, struct error *err)
 {
-    *compute = (struct compute){0};
+    *compute = (struct compute){.pool = pool, .shares_pool = pool};
     enum status status = kernels_select(isa, &compute->kernels, err);
-    if (!status)
+    if (!status && !pool)
         status = thread_pool_create(n_threads, &compute->pool, err);
     if (status)
         return status;
@@ -41,7 +41,8 @@ enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
 
 void compute_free(struct compute *compute)
 {
-    thread_pool_free(compute->pool);
+    if (!compute->shares_pool)
+        thread_pool_free(compute->pool);
     mem_free(compute->scratch);
     *compute = (struct compute){0};
 }

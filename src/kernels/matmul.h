@@ -28,12 +28,14 @@ struct compute {
     const struct kernels *kernels;
     const struct quant_kernels *quant; /* NULL: all products are of floats */
     struct thread_pool *pool;
+    bool shares_pool;      /* which is not its own then */
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
     size_t scratch_floats; /* per thread */
 };
-/* `max_cols`: the most columns of any matrix that will be used. n_threads 0: all CPUs. */
-enum status compute_create(const char *isa, size_t n_threads, size_t max_cols,
-                           struct compute *compute, struct error *err);
+/* `max_cols`: the most columns of any matrix that will be used. `pool`: threads to use, which must
+ * outlive it; NULL: n_threads of its own (0: all CPUs). */
+enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
+                           size_t max_cols, struct compute *compute, struct error *err);
 void compute_free(struct compute *compute);
 
 /* Bytes that the matrix takes in panels; 0 where these kernels want it as it is. */

@@ -114,7 +114,7 @@ static enum status set_up(struct model *model, const char *path,
                                &model->adapters, err);
     if (!status)
         status =
-            compute_create(options->isa, options->n_threads,
+            compute_create(options->isa, options->pool, options->n_threads,
                            widest_matrix(model->shape, model->adapters.rank), &model->compute, err);
     if (!status && options->quantize)
         status = quantized_weights_make(model->checkpoint, options->quantize, &model->compute,
@@ -230,6 +230,11 @@ const char *model_isa(const struct model *model)
 size_t model_threads(const struct model *model)
 {
     return thread_pool_size(model->compute.pool);
+}
+
+struct thread_pool *model_pool(const struct model *model)
+{
+    return model->compute.pool;
 }
 
 size_t model_max_rows(const struct model *model)

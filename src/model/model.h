@@ -12,6 +12,7 @@
 #define TANDEM_MODEL_MODEL_H
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "base/vocab_source.h"
 #include "formats/hyperparameters.h"
 #include "formats/peft.h"
@@ -25,9 +26,10 @@
 struct model;
 
 struct model_options {
-    size_t n_threads; /* 0: all CPUs */
-    size_t max_rows;  /* most rows in one forward; 0: 512 */
-    const char *isa;  /* NULL: TANDEM_ISA or the best */
+    size_t n_threads;         /* 0: all CPUs */
+    struct thread_pool *pool; /* another model's threads, used in turns; NULL: n_threads own ones */
+    size_t max_rows;          /* most rows in one forward; 0: 512 */
+    const char *isa;          /* NULL: TANDEM_ISA or the best */
 
     /* LoRA adapters, all of them added to the weights' outputs; read by model_open() only. */
     const struct adapter_choice *adapters;
@@ -60,6 +62,7 @@ model_name(const struct model *model); /* with what was done: "qwen (NF4) + styl
 const char *model_weight_type(const struct model *model); /* "BF16", "Q4_K": of most weights */
 const char *model_isa(const struct model *model);
 size_t model_threads(const struct model *model);
+struct thread_pool *model_pool(const struct model *model);
 size_t model_max_rows(const struct model *model);
 size_t model_file_count(const struct model *model); /* those of its adapters included */
 const char *model_file(const struct model *model, size_t index, size_t *bytes);

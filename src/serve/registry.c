@@ -20,7 +20,7 @@ struct resident {
     const struct served_adapter *adapter; /* NULL: none */
     char *name;                           /* "model" or "model:adapter" */
     struct timespec adapter_time;         /* when the adapter that is loaded was written */
-    size_t file_bytes;
+    size_t file_bytes;                    /* of the weights, and of the draft model's */
     enum residence state;
     struct engine *engine;
     size_t bytes; /* of the budget */
@@ -73,6 +73,13 @@ static size_t weight_file_bytes(const char *path)
     return sum;
 }
 
+/* What an engine of the model will hold at least: its weights, and those of the draft model. */
+static size_t needed_bytes(const struct registry *r, const struct served_model *model)
+{
+    const char *draft = r->options.engine.draft;
+    return weight_file_bytes(model->path) + (draft ? weight_file_bytes(draft) : 0);
+}
+
 /* The budget less the weights of all models, in equal shares where that leaves something worth
  * having; else the model has the memory to itself while it is loaded. */
 static size_t cache_share(const struct registry *r, const struct resident *m)
@@ -89,7 +96,7 @@ static size_t cache_share(const struct registry *r, const struct resident *m)
 static size_t engine_bytes(const struct engine *engine)
 {
     struct engine_info info = engine_info(engine);
-    return info.weight_bytes + info.kv_bytes + info.scratch_bytes;
+    return info.weight_bytes + info.kv_bytes + info.scratch_bytes + info.draft_bytes;
 }
 
 /* --- Adapters --- */
@@ -387,7 +394,7 @@ static bool add_resident(struct registry *r, const struct served_model *model,
     *m = (struct resident){.model = model->name,
                            .path = model->path,
                            .adapter = adapter,
-                           .file_bytes = weight_file_bytes(model->path)};
+                           .file_bytes = needed_bytes(r, model)};
     model_metrics_init(&m->metrics);
     strbuf_add(&name, model->name);
     if (adapter)

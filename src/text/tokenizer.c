@@ -55,6 +55,11 @@ static enum status load(struct tokenizer *tk, const struct vocab_source *source,
                      "vocab.json with merges.txt, or a GGUF vocabulary");
 }
 
+bool tokenizer_is_there(const struct vocab_source *source)
+{
+    return source->tokenizer_json.data || source->vocab_json.data || source->n_tokens > 0;
+}
+
 enum status tokenizer_create(const struct vocab_source *source, struct tokenizer **tokenizer,
                              struct error *err)
 {

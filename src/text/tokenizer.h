@@ -36,6 +36,8 @@ enum tokenizer_flags {
     TOKENIZER_SKIP_SPECIAL = 4, /* decode: leave special tokens out */
 };
 
+/* Whether the checkpoint has what a tokenizer is made of. */
+bool tokenizer_is_there(const struct vocab_source *source);
 enum status tokenizer_create(const struct vocab_source *source, struct tokenizer **tokenizer,
                              struct error *err);
 void tokenizer_free(struct tokenizer *tokenizer);
