@@ -145,7 +145,6 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     e->running = mem_array(e->max_sequences, sizeof *e->running);
     e->lengths = mem_array(e->max_sequences, sizeof *e->lengths);
     e->slots = mem_array(e->n_slots, sizeof *e->slots);
-    e->shared_rows = FIRST_SHARED_ROWS;
     e->acceptance = first_acceptance;
     e->rows = mem_array(model_max_rows(e->model), sizeof *e->rows);
     e->logits = mem_array(n_logits, sizeof *e->logits);

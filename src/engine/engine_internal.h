@@ -11,13 +11,14 @@
 #include "engine/constraint_grammar.h"
 #include "engine/drafter.h"
 #include "engine/engine.h"
+#include "engine/pace.h"
 #include "engine/speculation.h"
 #include "engine/token_mask.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { NO_SLOT = -1, FIRST_SHARED_ROWS = 16 };
+enum { NO_SLOT = -1 };
 
 struct record {
     int32_t token;
@@ -120,12 +121,7 @@ struct engine {
     size_t *lengths; /* [max_sequences] of the running sequences before the step */
     uint64_t clock;  /* for last_used */
     struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */
-    double row_seconds;                  /* of prefill, measured; 0 at first */
-
-    /* Prefill beside decoding: see scheduler.c. */
-    double decode_seconds; /* of a step without prefill rows, measured; 0 at first */
-    double shared_rows;    /* of prefill that such a step can take along */
-    size_t n_shared_steps; /* since decode_seconds was measured */
+    struct pace pace;                    /* how many rows of prompts a step takes */
 
     /* For engine_load(); written by the step thread. */
     atomic_size_t load_running, load_waiting, load_free_positions;

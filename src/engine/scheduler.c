@@ -7,22 +7,13 @@
  * cache holds at least one sequence of full length, so every request ends.
  *
  * Clients are served in equal shares: the next request to run is the oldest one of the client
- * that has the fewest running, and among those of the one whose last turn is longest ago. A prompt
- * that is computed beside others' decoding gets only as many rows as make the step SHARED_STRETCH
- * times as long as it is without them; measured, and adjusted step by step, since what a row costs
- * depends on the model, the machine and how long its sequence is.
+ * that has the fewest running, and among those of the one whose last turn is longest ago. How many
+ * rows of prompts a step takes is pace.h's business.
  */
 #include "base/clock.h"
 #include "engine/engine_internal.h"
 
 #include <string.h>
-
-/* A step should not last much longer than this: it is how long a cancellation, or the next token
- * of another request, may have to wait for somebody's prompt. */
-static const double STEP_SECONDS = 0.5;
-enum { FIRST_PREFILL_ROWS = 64, MIN_PREFILL_ROWS = 32 };
-static const double SHARED_STRETCH = 2;
-enum { MIN_SHARED_ROWS = 4, MAX_SHARED_STEPS = 64 };
 
 /* --- Slots --- */
 
@@ -292,53 +283,6 @@ static bool reserve(struct engine *e, size_t index, size_t n)
     return true;
 }
 
-static size_t prefill_rows(const struct engine *e)
-{
-    size_t most = model_max_rows(e->model);
-    double rows = e->row_seconds > 0 ? STEP_SECONDS / e->row_seconds : FIRST_PREFILL_ROWS;
-    if (rows < MIN_PREFILL_ROWS)
-        rows = MIN_PREFILL_ROWS;
-    return rows < (double)most ? (size_t)rows : most;
-}
-
-/* Prefill rows for a step in which others decode; none where how long they take alone has to be
- * measured. */
-static size_t shared_rows(struct engine *e)
-{
-    if (e->decode_seconds == 0 || e->n_shared_steps >= MAX_SHARED_STEPS)
-        return 0;
-    return (size_t)e->shared_rows;
-}
-
-/* What the step with so many rows of each kind teaches about steps to come. */
-static void learn(struct engine *e, size_t n_decode, size_t n_prefill, double seconds)
-{
-    if (n_prefill >= MIN_PREFILL_ROWS)
-        e->row_seconds = seconds / (double)n_prefill;
-    if (n_decode == 0)
-        return;
-    if (n_prefill == 0) {
-        double known = e->decode_seconds;
-        if (known == 0)
-            known = seconds;
-        if (seconds > 2 * known) /* the system's doing: it must not count for much */
-            seconds = 2 * known;
-        e->decode_seconds = known + 0.25 * (seconds - known);
-        e->n_shared_steps = 0;
-        return;
-    }
-    double most = (double)model_max_rows(e->model), change;
-    change = SHARED_STRETCH * e->decode_seconds / seconds;
-    if (change > 1) /* slowly, and only where more rows were wanted than there were */
-        change = n_prefill < (size_t)e->shared_rows ? 1 : change < 1.25 ? change : 1.25;
-    e->shared_rows *= change > 0.5 ? change : 0.5;
-    if (e->shared_rows < MIN_SHARED_ROWS)
-        e->shared_rows = MIN_SHARED_ROWS;
-    if (e->shared_rows > most)
-        e->shared_rows = most;
-    e->n_shared_steps++;
-}
-
 /* The prompt with the fewest rows still to be given; NULL when none wants more. */
 static struct generation *shortest_prompt(const struct engine *e)
 {
@@ -366,7 +310,7 @@ static void give_rows(const struct engine *e, struct generation *g, size_t most,
  * that a long one keeps nobody waiting, but for a quarter that always goes to the oldest. */
 static void share_rows(struct engine *e)
 {
-    size_t n_decode = 0;
+    size_t n_decode = 0, n_prompts;
     struct generation *oldest = NULL, *g;
     for (size_t i = 0; i < e->n_running; i++) {
         g = e->running[i];
@@ -378,10 +322,9 @@ static void share_rows(struct engine *e)
         if (!decodes && !oldest)
             oldest = g;
     }
-    size_t left = model_max_rows(e->model) - n_decode;
-    size_t budget = n_decode ? shared_rows(e) : prefill_rows(e);
-    if (left > budget)
-        left = budget;
+    n_prompts = e->n_running - n_decode;
+    size_t left =
+        pace_prompt_rows(&e->pace, n_decode, n_prompts, model_max_rows(e->model) - n_decode);
     if (oldest && left > 0)
         give_rows(e, oldest, (left + 3) / 4, &left);
     while (left > 0 && (g = shortest_prompt(e)))
@@ -410,7 +353,7 @@ static bool worth_catching_up(const struct engine *e, const struct generation *g
     size_t lacking = drafter_lacks(e->drafter, g);
     double so_far = saved * (double)((g->n_tokens - g->n_prompt) * e->n_running);
     return lacking <= MAX_DRAFT ||
-           drafter_catch_up_seconds(e->drafter, lacking, e->row_seconds) <= so_far;
+           drafter_catch_up_seconds(e->drafter, lacking, e->pace.prompt_row) <= so_far;
 }
 
 /* Decides where the request's guesses come from, at most `most` of them, in a step that has `rows`
@@ -447,7 +390,8 @@ static void choose_guesses(struct engine *e, struct generation *g, size_t most, 
 /* Tokens that the draft model may compute in a step before it guesses; others wait meanwhile. */
 static size_t catch_up_rows(const struct engine *e)
 {
-    return e->n_running > 1 ? (size_t)e->shared_rows : prefill_rows(e);
+    size_t others = e->n_running > 1 ? e->n_running - 1 : 0;
+    return pace_prompt_rows(&e->pace, others, 1, model_max_rows(e->model));
 }
 
 /* Rows for guesses, in steps without prompts and while the cache has room to spare. */
@@ -602,7 +546,7 @@ static enum status compute(struct engine *e, size_t begin, size_t end, struct er
         n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err) : STATUS_OK;
     double seconds = clock_seconds() - started;
     if (!status && n > 0)
-        learn(e, n_decode, n - n_decode - n_guessed, seconds);
+        pace_learn(&e->pace, n_decode + n_guessed, n - n_decode - n_guessed, seconds);
     if (!status && n == n_decode + n_guessed)
         pass_times_add(&e->pass_times, n, seconds);
     mem_guard_leave();
