@@ -18,6 +18,7 @@
 #include <time.h>
 
 enum { MAX_MODELS = 64 };
+#define DEFAULT_RUNS "out"
 
 struct serve_command {
     struct serve_options options;
@@ -132,6 +133,10 @@ static void take_options(struct serve_command *c)
     o->log_to_stderr = !c->quiet;
     if (!*o->log_path)
         o->log_path = NULL;
+    if (!o->runs && file_is_directory(DEFAULT_RUNS))
+        o->runs = DEFAULT_RUNS;
+    else if (o->runs && !*o->runs)
+        o->runs = NULL;
 }
 
 static enum status name_adapters(struct serve_command *c, struct error *err)
@@ -240,6 +245,8 @@ int command_serve(int argc, char **argv)
         {"cors", 0, OPTION_STRING, &o->cors_origin, "ORIGIN", "pages that may ask (none); * all"},
         {"allow-host", 0, OPTION_LIST, &c.hosts, "NAME", "answer to it besides localhost"},
         {"max-body", 0, OPTION_SIZE, &c.body_mib, "MIB", "of a request (8)"},
+        {"runs", 0, OPTION_STRING, &o->runs, "DIR",
+         "show the reports below it (out, if it exists)"},
         {"log", 0, OPTION_STRING, &o->log_path, "FILE", "requests as JSON lines (server.log)"},
         {"log-prompts", 0, OPTION_FLAG, &o->log_prompts, NULL, "log requests' texts, too"},
         {"quiet", 'q', OPTION_FLAG, &c.quiet, NULL, "no log on stderr"},
@@ -268,6 +275,8 @@ int command_serve(int argc, char **argv)
         take_options(&c);
         if (engine_options_check(&o->engine, &err))
             status = args_wrong(&usage, "%s", err.message);
+        if (o->runs && !file_is_directory(o->runs))
+            status = args_wrong(&usage, "--runs: %s is not a folder", o->runs);
         if (status == ARGS_OK)
             status = serve(&c);
         args_free(&args);

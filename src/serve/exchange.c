@@ -8,6 +8,9 @@
 
 enum { STREAM_BLOCK_BYTES = 16384 };
 
+static const char page_policy[] = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+                                  "form-action 'none'; object-src 'none'";
+
 static void add_headers(struct exchange *x, struct MHD_Response *response)
 {
     const struct serve_options *options = &x->server->options;
@@ -51,8 +54,7 @@ void exchange_reply(struct exchange *x, unsigned status, const char *content_typ
     MHD_add_response_header(response, "Cache-Control", "no-store");
     if (!strncmp(content_type, "text/html", 9))
         MHD_add_response_header(response, "Content-Security-Policy",
-                                "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-                                "form-action 'none'; object-src 'none'");
+                                x->content_policy ? x->content_policy : page_policy);
     if (x->refusal.retry_after) {
         char seconds[16];
         snprintf(seconds, sizeof seconds, "%u", x->refusal.retry_after);

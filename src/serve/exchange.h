@@ -39,6 +39,7 @@ struct exchange {
     struct strbuf body;
     struct api_error refusal; /* why there is no answer, for the reply and the log */
     unsigned status;          /* of the reply; 0: none yet */
+    const char *content_policy; /* Content-Security-Policy of HTML; NULL: the page's */
     double started;
     struct request_record record;
 

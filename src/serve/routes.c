@@ -1,11 +1,13 @@
 /* The paths that the server knows. */
 #include "serve/page.h"
+#include "serve/runs.h"
 #include "serve/server_internal.h"
 
 #include <string.h>
 
 static const struct route routes[] = {
     {"GET", "/health", api_health, .is_open = true},
+    {"GET", "/machine", api_machine},
     {"GET", "/metrics", api_metrics},
     {"GET", "/v1/models", api_models},
     {"POST", "/v1/chat/completions", api_chat_completions},
@@ -19,6 +21,7 @@ const struct route *route_find(bool is_preflight, const char *method, const char
                                struct api_error *error)
 {
     static const struct route preflight = {"OPTIONS", "*", api_preflight, .is_open = true};
+    static const struct route runs = {"GET", "/runs", runs_reply};
     static const struct route page = {"GET", "/", page_reply, .is_open = true};
     if (is_preflight)
         return &preflight;
@@ -32,6 +35,10 @@ const struct route *route_find(bool is_preflight, const char *method, const char
             return &routes[i];
         same_path = &routes[i];
     }
+    if (runs_is_path(path))
+        same_path = &runs;
+    if (same_path == &runs && !strcmp(method, "GET"))
+        return &runs;
     if (!same_path && page_find(path) && !strcmp(method, "GET"))
         return &page;
     if (same_path)

@@ -52,6 +52,8 @@ struct serve_options {
     double idle_seconds;    /* for the next request of a connection to begin */
     double answer_seconds;  /* for an answer, from the request to the last token */
 
+    const char *runs; /* folder below which reports of comparisons lie; NULL: none are shown */
+
     const char *log_path; /* NULL: none */
     bool log_to_stderr, log_prompts;
 };

@@ -49,6 +49,7 @@ void api_embeddings(struct exchange *x);
 void api_models(struct exchange *x);
 void api_health(struct exchange *x);
 void api_preflight(struct exchange *x);
+void api_machine(struct exchange *x);
 void api_metrics(struct exchange *x);
 void api_tokenize(struct exchange *x);
 void api_detokenize(struct exchange *x);

@@ -1,18 +1,22 @@
 import { useEffect, useState } from "preact/hooks";
+import { ArenaView } from "./arena/arena_view";
 import { ChatView } from "./chat/chat_view";
 import { ConversationList } from "./chat/conversation_list";
 import { storageFailure } from "./chat/conversations";
 import { fill, useWords } from "./i18n";
 import { keyWanted, reachable } from "./lib/api";
-import { addressOf, place, type Part } from "./lib/place";
+import { addressOf, parts, place, type Place } from "./lib/place";
 import { useStore } from "./lib/store";
 import { Icon } from "./parts/icon";
 import { IconButton } from "./parts/icon_button";
 import { KeyDialog } from "./parts/key_dialog";
 import { Logo } from "./parts/logo";
+import { lazy } from "./parts/lazy";
 import { PreferenceRow } from "./parts/preference_row";
+import { ReportsView } from "./reports/reports_view";
 
-const views: Part[] = ["chat"];
+// The charts' library is only read by those who look at them.
+const StatusView = lazy(() => import("./status/status_view"));
 
 function Banners() {
   const words = useWords();
@@ -37,7 +41,7 @@ function Sidebar({ onClose }: { onClose: () => void }) {
         <IconButton icon="close" label={words.close} onClick={onClose} class="only-narrow" />
       </div>
       <nav aria-label={words.navigation}>
-        {views.map((part) => (
+        {parts.map((part) => (
           <a href={addressOf(part)} aria-current={here.part === part ? "page" : undefined}>
             <Icon name={part} />{words[part]}
           </a>
@@ -47,6 +51,12 @@ function Sidebar({ onClose }: { onClose: () => void }) {
       <PreferenceRow />
     </div>
   );
+}
+
+function View({ here }: { here: Place }) {
+  if (here.part === "arena") return <ArenaView />;
+  if (here.part === "reports") return <ReportsView />;
+  return here.part === "status" ? <StatusView /> : <ChatView id={here.id} />;
 }
 
 export function App() {
@@ -72,7 +82,7 @@ export function App() {
           <IconButton icon="menu" label={words.menu} onClick={() => setOpen(true)} />
           <Logo /><strong>{words[here.part]}</strong>
         </div>
-        <ChatView id={here.id} />
+        <View here={here} />
       </main>
       {asksKey && <KeyDialog />}
     </div>

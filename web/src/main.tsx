@@ -7,6 +7,9 @@ import "./styles/base.css";
 import "./styles/frame.css";
 import "./styles/chat.css";
 import "./styles/prose.css";
+import "./styles/arena.css";
+import "./styles/reports.css";
+import "./styles/status.css";
 
 applyPreferences();
 keepConnected();

@@ -6,9 +6,10 @@ import { go } from "../lib/place";
 import { useStore } from "../lib/store";
 import { IconButton } from "../parts/icon_button";
 import { ModelSelect } from "../parts/model_select";
+import { useEscape } from "../parts/use_escape";
 import { ask, running, stop } from "./answer";
 import { ChatSettings } from "./chat_settings";
-import { Composer } from "./composer";
+import { Composer } from "../parts/composer";
 import { ContextMeter } from "./context_meter";
 import { conversations, put } from "./conversations";
 import { MessageList } from "./message_list";
@@ -28,29 +29,19 @@ function useConversation(id: string): [Conversation, (c: Conversation) => void] 
   return [current, stored ? put : setDraft];
 }
 
-function useStopKey(id: string): void {
-  useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      if (event.key === "Escape") stop(id);
-    };
-    addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
-  }, [id]);
-}
-
 export function ChatView({ id }: { id: string }) {
   const words = useWords();
   const [conversation, setConversation] = useConversation(id);
   const [text, setText] = useState("");
   const [hasSettings, setSettings] = useState(false);
-  const progress = useStore(running)[conversation.id];
+  const state = useStore(running)[conversation.id];
   const messages = shown(conversation);
   const last = messages.at(-1)?.id ?? ROOT;
-  useStopKey(conversation.id);
-  const send = (words: string) => {
+  useEscape(() => stop(conversation.id));
+  const send = (prompt: string) => {
     put(conversation);
     if (conversation.id !== id) go("chat", conversation.id);
-    void ask(conversation.id, last, words.trim());
+    void ask(conversation.id, last, prompt.trim());
     setText("");
   };
   const setModel = (model: string) => {
@@ -64,16 +55,16 @@ export function ChatView({ id }: { id: string }) {
       <section class="chat-main" aria-label={words.chat}>
         <header class="bar">
           <ModelSelect label={words.model} value={conversation.model} onChange={setModel} />
-          <ContextMeter model={conversation.model} messages={progress ? [] : next} />
+          <ContextMeter model={conversation.model} messages={state ? [] : next} />
           <IconButton icon="settings" label={words.settings} pressed={hasSettings}
             onClick={() => setSettings(!hasSettings)} />
         </header>
         {messages.length > 0
-          ? <MessageList conversation={conversation} messages={messages} progress={progress} />
+          ? <MessageList conversation={conversation} messages={messages} running={state} />
           : <Welcome model={conversation.model} onPick={send} />}
         <div class="composer-place">
           <Composer text={text} onText={setText} onSend={() => send(text)}
-            onStop={() => stop(conversation.id)} isBusy={progress !== undefined}
+            onStop={() => stop(conversation.id)} isBusy={state !== undefined}
             isDisabled={!conversation.model} placeholder={words.placeholder} />
         </div>
       </section>

@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Progress } from "./answer";
+import type { Running } from "./answer";
 import { Question } from "./question";
 import { Reply } from "./reply";
 import type { Conversation, Message } from "./tree";
@@ -9,7 +9,7 @@ const NEAR_END = 80; // pixels
 interface Props {
   conversation: Conversation;
   messages: Message[];
-  progress?: Progress;
+  running?: Running;
 }
 
 // What a screen reader says: the answer as a whole, once it is there, instead of each piece.
@@ -24,10 +24,10 @@ function useAnnouncement(messages: Message[], isBusy: boolean): string {
 }
 
 // Follows the end of the conversation, unless the reader has scrolled away from it.
-export function MessageList({ conversation, messages, progress }: Props) {
+export function MessageList({ conversation, messages, running }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
-  const isBusy = progress !== undefined;
+  const isBusy = running !== undefined;
   const announcement = useAnnouncement(messages, isBusy);
   useLayoutEffect(() => {
     atEnd.current = true;
@@ -46,7 +46,7 @@ export function MessageList({ conversation, messages, progress }: Props) {
           ? <Question key={message.id} conversation={conversation} message={message}
             isBusy={isBusy} />
           : <Reply key={message.id} conversation={conversation} message={message} isBusy={isBusy}
-            progress={progress?.message === message.id ? progress : undefined} />))}
+            progress={running?.message === message.id ? running.progress : undefined} />))}
       </div>
       <div class="only-heard" aria-live="polite">{announcement}</div>
     </div>

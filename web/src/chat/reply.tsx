@@ -3,9 +3,10 @@ import { CopyButton } from "../parts/copy_button";
 import { FailureNote } from "../parts/failure_note";
 import { IconButton } from "../parts/icon_button";
 import { Markdown } from "../parts/markdown";
-import { answer, type Progress } from "./answer";
+import type { Progress } from "../lib/answer_stream";
+import { Figures } from "../parts/figures";
+import { answer } from "./answer";
 import { Branches } from "./branches";
-import { Figures } from "./figures";
 import type { Conversation, Message } from "./tree";
 
 interface Props {
@@ -30,7 +31,7 @@ export function Reply({ conversation, message, progress, isBusy }: Props) {
         {!progress && <CopyButton text={message.text} />}
         {!progress && <IconButton icon="again" label={words.regenerate} disabled={isBusy}
           onClick={again} />}
-        <Figures message={message} progress={progress} />
+        <Figures answer={message} progress={progress} />
       </footer>
     </article>
   );

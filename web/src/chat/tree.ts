@@ -2,29 +2,19 @@
 // sibling. `chosen` says which child of each message is shown. All functions leave what they are
 // given as it is.
 import type { Sampling } from "../lib/preferences";
-import type { ChatMessage, Timings, Usage } from "../lib/api";
+import type { Answer } from "../lib/answer_stream";
+import type { ChatMessage } from "../lib/api";
 
 export const ROOT = "root";
 
-export interface Failure {
-  status: number;
-  code: string;
-  message: string;
-}
-
-export interface Message {
+export interface Message extends Answer {
   id: string;
   parent: string | null;
   role: "root" | "user" | "assistant";
-  text: string;
   children: string[];
   chosen: number;
   created: number;
   model?: string;
-  usage?: Usage;
-  timings?: Timings;
-  finish?: string;
-  failure?: Failure;
 }
 
 export interface Conversation {

@@ -10,7 +10,7 @@ export const zh: Words = {
   quota: "浏览器存储空间已满，新消息不会保存。请导出并删除一些对话。",
   storageFailed: "浏览器无法保存对话（{reason}）。请导出需要保留的内容。",
   keyTitle: "API 密钥", keyWanted: "此服务器需要 API 密钥。密钥只保存在本浏览器中。",
-  keyWrong: "服务器不认识这个密钥。", keyForget: "清除密钥",
+  keyWrong: "服务器不认识这个密钥。",
   copy: "复制", copied: "已复制", loading: "加载中…", tryAgain: "重试", remove: "删除",
 
   // Conversations
@@ -18,7 +18,7 @@ export const zh: Words = {
   untitled: "未命名", rename: "重命名", renameTo: "新名称",
   removeConversation: "删除“{title}”？", actions: "操作", exportMarkdown: "导出为 Markdown",
   exportJson: "导出为 JSON", exportAll: "全部导出", importFile: "导入",
-  importFailed: "此文件中没有 Tandem 的对话。", search: "搜索",
+  importFailed: "此文件中没有 Tandem 的对话。",
 
   // Chat
   you: "你", model: "模型", noModel: "没有模型", adapterOf: "{model}，适配器 {adapter}",
@@ -27,11 +27,10 @@ export const zh: Words = {
   sendHint: "Enter 发送，Shift+Enter 换行，Esc 停止",
   send: "发送", stop: "停止", edit: "编辑", regenerate: "重新生成", answerOf: "{model} 的回答",
   previousBranch: "上一个版本", nextBranch: "下一个版本", branch: "第 {n} 个版本，共 {count} 个",
-  waiting: "思考中…", loadingModel: "正在加载模型…",
+  waiting: "思考中…",
   stopped: "已停止", cut: "达到最大长度", firstToken: "首词 {time}",
   rate: "{rate} 词元/秒", tokens: "{n} 个词元", cached: "{all} 个提示词元中 {n} 个来自缓存",
   context: "上下文", contextUse: "上下文已用 {used} / {size} 个词元",
-  contextFull: "对话已超出上下文：请新建对话或缩短内容。",
   sample1: "天空为什么是蓝色的？", sample2: "写一个 Python 函数，统计一段文字的词数。",
   sample3: "列出三种海洋动物，每行一个。", sample4: "17 × 6 等于多少？请写出步骤。",
 
@@ -61,11 +60,37 @@ export const zh: Words = {
   arenaPlaceholder: "同时问两个模型", newRound: "新一轮", vote: "哪个回答更好？",
   voteA: "A 更好", voteB: "B 更好", voteTie: "平手", voteBad: "都不好",
   voted: "已记录", tally: "统计", tallyEmpty: "还没有投票。投票只保存在本浏览器中。",
-  wins: "胜", ties: "平", bothBad: "都不好",
+  ties: "平", bothBad: "都不好",
   tallyShare: "{n} 次分出胜负中，{name} 胜 {share}（95% 区间 {low} 至 {high}）",
   tallyUndecided: "还没有分出胜负的投票", tallyVotes: "{n} 票", exportCsv: "导出 CSV",
   clearVotes: "删除所有投票", clearVotesSure: "删除所有投票？",
+  anyModel: "任意模型（随机抽取）",
   sameModels: "请选择两个不同的模型，或为两边设置不同的参数。",
   oneModel: "竞技场需要两个模型：请用两个模型启动 tandem serve。",
-  sideSettings: "此侧设置", roundN: "第 {n} 轮",
+  sideSettings: "此侧设置", 
+
+  // Reports
+  reportsIntro: "两个模型的对比，由 tandem compare 写出。",
+  noRuns: "还没有报告。可以这样生成一份：", items: "{n} 题", partial: "不完整",
+  noStore: "服务器没有指定报告文件夹。先生成一份报告，再指定它的上级文件夹：",
+  notListed: "另有 {n} 份较早的报告未列出。",
+  wholeReport: "完整报告", saveReport: "保存完整报告", scores: "得分",
+  advice: "各场景的选择", speedAndSize: "速度与大小", answers: "回答", filter: "筛选",
+  allItems: "全部", onlyDifferent: "结果不同", onlyRight: "仅 {name} 答对",
+  neitherRight: "都没答对", right: "正确", wrong: "错误", notAsked: "未提问",
+  reference: "参考答案", rightOf: "{all} 题对 {n} 题", noDifference: "未显示出差异",
+  better: "{name} 更好", neither: "都不合适",
+  notMeasured: "未测量", dimInstruction: "指令遵循", dimMath: "数学",
+  dimCode: "代码", dimStructured: "表格与 JSON", dimLatency: "速度与内存",
+  dimAll: "总计",
+  family: "系列", parameters: "参数量", weights: "权重",
+  firstTokenTime: "首词时间", promptRate: "提示处理，词元/秒",
+  answerRate: "生成，词元/秒", loadTime: "加载", peakMemory: "内存峰值",
+
+  // Status
+  load: "负载", requests: "请求", runningRequests: "进行中", waitingRequests: "排队中",
+  speed: "速度", tokensPerSecond: "词元/秒", interToken: "词元间隔",
+  cacheUse: "KV 缓存占用", memory: "内存", cacheHits: "提示缓存命中",
+  residentMemory: "常驻内存", models: "模型", notLoaded: "首次使用时加载",
+  answersGiven: "回答数", machine: "Tandem {version}，{cpu}，{cpus} 个 CPU，{memory}，{system}",
 };

@@ -1,5 +1,5 @@
 import { useWords, type Words } from "../i18n";
-import type { Failure } from "../chat/tree";
+import type { Failure } from "../lib/answer_stream";
 
 // What to do about a refusal, by its code (docs/serving.md lists them).
 function remedyOf(failure: Failure, words: Words): string {

@@ -1,7 +1,7 @@
 // Line icons on a 24 by 24 grid.
 const paths = {
   chat: "M4 5h16v11H9l-5 4z",
-  arena: "M12 4v16M4 7h5v10H4zM15 7h5v10h-5z",
+  arena: "M3 6h7v9H7l-3 3v-3H3zM14 6h7v9h-1v3l-3-3h-3z",
   reports: "M5 20V10M12 20V4M19 20v-7",
   status: "M3 12h4l3-7 4 14 3-7h4",
   plus: "M12 5v14M5 12h14",

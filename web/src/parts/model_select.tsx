@@ -6,10 +6,11 @@ interface Props {
   label: string;
   value: string;
   onChange: (model: string) => void;
+  extra?: { id: string; name: string }; // one more choice
 }
 
 // The models, each followed by itself with its adapters.
-export function ModelSelect({ label, value, onChange }: Props) {
+export function ModelSelect({ label, value, onChange, extra }: Props) {
   const words = useWords();
   const list = useStore(models);
   const nameOf = (model: Model) => (model.adapter_of
@@ -17,12 +18,13 @@ export function ModelSelect({ label, value, onChange }: Props) {
       model: model.adapter_of, adapter: model.id.slice(model.adapter_of.length + 1),
     })
     : model.id);
-  const isGone = !list.some((model) => model.id === value);
+  const isGone = value !== extra?.id && !list.some((model) => model.id === value);
   return (
     <select class="model-select" aria-label={label} value={value}
       onChange={(event) => onChange(event.currentTarget.value)}>
       {isGone && <option value={value} disabled>{value || words.noModel}</option>}
       {list.map((model) => <option value={model.id}>{nameOf(model)}</option>)}
+      {extra && <option value={extra.id}>{extra.name}</option>}
     </select>
   );
 }

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { useWords } from "../i18n";
-import { IconButton } from "../parts/icon_button";
+import { IconButton } from "./icon_button";
 
 interface Props {
   text: string;

@@ -1,7 +1,6 @@
 import { fill, useWords } from "../i18n";
 import { rate, seconds } from "../lib/format";
-import type { Progress } from "./answer";
-import type { Message } from "./tree";
+import type { Answer, Progress } from "../lib/answer_stream";
 
 interface Facts {
   firstToken: number; // seconds; 0: unknown
@@ -15,7 +14,7 @@ function live(progress: Progress): Facts {
 }
 
 // The server's own figures. The first token belongs to the prompt's time.
-function final({ timings, usage }: Message): Facts {
+function final({ timings, usage }: Answer): Facts {
   if (!timings || !usage) return { firstToken: 0, speed: 0 };
   const tokens = usage.completion_tokens - 1;
   const isTimed = tokens > 0 && timings.decode_seconds > 0;
@@ -26,18 +25,18 @@ function final({ timings, usage }: Message): Facts {
 }
 
 // How long the first token took, tokens per second, and how the answer ended.
-export function Figures({ message, progress }: { message: Message; progress?: Progress }) {
+export function Figures({ answer, progress }: { answer: Answer; progress?: Progress }) {
   const words = useWords();
-  const { firstToken, speed } = progress ? live(progress) : final(message);
-  const cached = message.usage?.prompt_tokens_details?.cached_tokens ?? 0;
+  const { firstToken, speed } = progress ? live(progress) : final(answer);
+  const cached = answer.usage?.prompt_tokens_details?.cached_tokens ?? 0;
   const parts = [
-    message.finish === "stopped" && words.stopped,
-    message.finish === "length" && words.cut,
-    message.usage && fill(words.tokens, { n: message.usage.completion_tokens }),
+    answer.finish === "stopped" && words.stopped,
+    answer.finish === "length" && words.cut,
+    answer.usage && fill(words.tokens, { n: answer.usage.completion_tokens }),
     firstToken > 0 && fill(words.firstToken, { time: seconds(firstToken) }),
     speed > 0 && fill(words.rate, { rate: rate(speed) }),
   ].filter(Boolean);
   const hint = cached
-    ? fill(words.cached, { n: cached, all: message.usage!.prompt_tokens }) : undefined;
+    ? fill(words.cached, { n: cached, all: answer.usage!.prompt_tokens }) : undefined;
   return <span class="figures" title={hint}>{parts.join(" · ")}</span>;
 }
