@@ -2,7 +2,7 @@
 import { streamAnswer, type Progress } from "../lib/answer_stream";
 import { refreshModels } from "../lib/api";
 import { createStore } from "../lib/store";
-import { conversations, update } from "./conversations";
+import { conversations, save, update } from "./conversations";
 import { add, change, toSend } from "./tree";
 
 export interface Running {
@@ -26,6 +26,7 @@ export async function answer(id: string, parent: string): Promise<void> {
   const c = conversations.get()[id];
   const [grown, message] = add(c, parent, "assistant", "", c.model);
   update(id, () => grown);
+  void save();
   const controller = new AbortController();
   controllers.set(id, controller);
   const whole = await streamAnswer(c.model, toSend(c, parent), c.sampling, controller.signal,
@@ -36,6 +37,7 @@ export async function answer(id: string, parent: string): Promise<void> {
   update(id, (latest) => change(latest, message.id, whole));
   controllers.delete(id);
   setRunning(id, null);
+  void save();
   refreshModels().catch(() => {}); // the model may just have been loaded
 }
 

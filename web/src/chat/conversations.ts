@@ -18,7 +18,8 @@ function report(error: unknown): void {
   storageFailure.set(failure?.name === "QuotaExceededError" ? "quota" : String(failure));
 }
 
-async function save(): Promise<void> {
+export async function save(): Promise<void> {
+  clearTimeout(timer);
   timer = 0;
   const ids = [...unsaved];
   unsaved.clear();
