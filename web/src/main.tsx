@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
-import { readConversations } from "./chat/conversations";
+import { keepConversations } from "./chat/conversations";
 import { keepConnected } from "./lib/connection";
 import { applyPreferences } from "./lib/preferences";
 import "./styles/base.css";
@@ -13,5 +13,5 @@ import "./styles/status.css";
 
 applyPreferences();
 keepConnected();
-void readConversations();
+keepConversations();
 render(<App />, document.getElementById("app")!);

@@ -6,7 +6,6 @@ import { isConversation, type Conversation } from "./tree";
 const SAVE_AFTER = 400;
 
 export const conversations = createStore<Record<string, Conversation>>({});
-export const conversationsRead = createStore(false);
 // Why the browser does not keep conversations; empty: it does.
 export const storageFailure = createStore("");
 
@@ -21,14 +20,14 @@ function report(error: unknown): void {
 export async function save(): Promise<void> {
   clearTimeout(timer);
   timer = 0;
-  const ids = [...unsaved];
-  unsaved.clear();
+  const before = unsaved.size;
   try {
-    for (const id of ids) {
+    for (const id of unsaved) {
       const conversation = conversations.get()[id];
       if (conversation) await write("conversations", conversation);
+      if (conversations.get()[id] === conversation) unsaved.delete(id);
     }
-    if (ids.length > 0) storageFailure.set("");
+    if (before > 0) storageFailure.set("");
   } catch (error) {
     report(error);
   }
@@ -51,15 +50,25 @@ export function discard(id: string): void {
   remove("conversations", id).catch(report);
 }
 
-export async function readConversations(): Promise<void> {
+// Takes over what this or another tab has saved, but for what is newer here.
+async function read(): Promise<void> {
   try {
     const found = (await readAll<unknown>("conversations")).filter(isConversation);
+    const saved = Object.fromEntries(found.map((c) => [c.id, c]));
+    const isNewer = (c: Conversation) =>
+      unsaved.has(c.id) || storageFailure.get() !== "" || c.updated > saved[c.id]?.updated;
     conversations.update((all) => ({
-      ...Object.fromEntries(found.map((c) => [c.id, c])), ...all,
+      ...saved, ...Object.fromEntries(Object.entries(all).filter(([, c]) => isNewer(c))),
     }));
   } catch (error) {
     report(error);
   }
-  conversationsRead.set(true);
+}
+
+export function keepConversations(): void {
+  void read();
   addEventListener("pagehide", () => void save());
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) void read();
+  });
 }

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { useWords } from "../i18n";
 import { CopyButton } from "../parts/copy_button";
 import { IconButton } from "../parts/icon_button";
+import { isSendKey } from "../parts/keys";
 import { ask } from "./answer";
 import { Branches } from "./branches";
 import type { Conversation, Message } from "./tree";
@@ -17,7 +18,7 @@ function Editor({ message, onDone }: { message: Message; onDone: (text: string |
   const [text, setText] = useState(message.text);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") onDone(null);
-    else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) onDone(text);
+    else if (isSendKey(event)) onDone(text);
     else return;
     event.preventDefault();
     event.stopPropagation();

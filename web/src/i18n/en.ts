@@ -88,7 +88,7 @@ export const en = {
   // Status
   load: "Load", requests: "requests", runningRequests: "Running", waitingRequests: "Waiting",
   speed: "Speed", tokensPerSecond: "tokens/s", interToken: "Time between tokens",
-  cacheUse: "KV cache in use", memory: "Memory", cacheHits: "Prompt tokens cached",
+  cacheUse: "KV cache in use", memory: "Memory", cacheHits: "Cached prompts",
   residentMemory: "Resident memory", models: "Models", notLoaded: "loaded when it is asked for",
   answersGiven: "Answers", machine: "Tandem {version} on {cpu}, {cpus} CPUs, {memory}, {system}",
 };

@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { useWords } from "../i18n";
 import { IconButton } from "./icon_button";
+import { isSendKey } from "./keys";
 
 interface Props {
   text: string;
@@ -14,7 +15,7 @@ interface Props {
   children?: ComponentChildren; // beside the button
 }
 
-// Where prompts are written. Enter while an input method composes a word belongs to that.
+// Where prompts are written.
 export function Composer(props: Props) {
   const words = useWords();
   const area = useRef<HTMLTextAreaElement>(null);
@@ -25,7 +26,7 @@ export function Composer(props: Props) {
     box.style.height = `${Math.min(box.scrollHeight, innerHeight * 0.4)}px`;
   }, [props.text]);
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (!isSendKey(event)) return;
     event.preventDefault();
     if (canSend) props.onSend();
   };

@@ -19,10 +19,11 @@ export function ModelSelect({ label, value, onChange, extra }: Props) {
     })
     : model.id);
   const isGone = value !== extra?.id && !list.some((model) => model.id === value);
+  if (list.length === 0) return <span class="hint">{words.noModel}</span>;
   return (
     <select class="model-select" aria-label={label} value={value}
       onChange={(event) => onChange(event.currentTarget.value)}>
-      {isGone && <option value={value} disabled>{value || words.noModel}</option>}
+      {isGone && <option value={value} disabled>{value}</option>}
       {list.map((model) => <option value={model.id}>{nameOf(model)}</option>)}
       {extra && <option value={extra.id}>{extra.name}</option>}
     </select>

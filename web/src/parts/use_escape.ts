@@ -1,10 +1,10 @@
 import { useEffect } from "preact/hooks";
 
-// Esc anywhere on the page, unless a dialog or menu has taken it.
+// Esc anywhere on the page, unless a dialog or menu takes it.
 export function useEscape(work: () => void): void {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.key === "Escape") work();
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) work();
     };
     addEventListener("keydown", onKeyDown);
     return () => removeEventListener("keydown", onKeyDown);
