@@ -37,13 +37,16 @@ function Sidebar({ onClose }: { onClose: () => void }) {
   const here = useStore(place);
   return (
     <div class="sidebar" id="sidebar">
-      <div class="brand"><Logo /><span>Tandem</span>
+      <div class="brand">
+        <Logo />
+        <span>Tandem</span>
         <IconButton icon="close" label={words.close} onClick={onClose} class="only-narrow" />
       </div>
       <nav aria-label={words.navigation}>
         {parts.map((part) => (
           <a href={addressOf(part)} aria-current={here.part === part ? "page" : undefined}>
-            <Icon name={part} />{words[part]}
+            <Icon name={part} />
+            {words[part]}
           </a>
         ))}
       </nav>
@@ -70,17 +73,24 @@ export function App() {
   }, [here.part, words]);
   return (
     <div class={`frame ${isOpen ? "is-open" : ""}`}>
-      <a class="skip" href="#main" onClick={(event) => {
-        event.preventDefault();
-        document.getElementById("main")?.focus();
-      }}>{words.skip}</a>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("main")?.focus();
+        }}
+      >
+        {words.skip}
+      </a>
       <Sidebar onClose={() => setOpen(false)} />
       <div class="shade" onClick={() => setOpen(false)} />
       <main id="main" tabIndex={-1}>
         <Banners />
         <div class="topbar only-narrow">
           <IconButton icon="menu" label={words.menu} onClick={() => setOpen(true)} />
-          <Logo /><strong>{words[here.part]}</strong>
+          <Logo />
+          <strong>{words[here.part]}</strong>
         </div>
         <View here={here} />
       </main>

@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
-import { answerWith, close, download, makeEndless, message, MODELS, open, replies, say, setField,
-  shoot, until, url } from "./harness.mjs";
+import {
+  answerWith,
+  close,
+  download,
+  makeEndless,
+  message,
+  MODELS,
+  open,
+  replies,
+  say,
+  setField,
+  shoot,
+  until,
+  url,
+} from "./harness.mjs";
 
 const CODE = "Write a Python function that returns the even numbers of a list.";
 const menuOf = (page) => page.getByRole("button", { name: /^Actions: / }).first();
@@ -12,8 +25,10 @@ export const tests = {
     await setField(page, "Temperature", 0);
     await say(page, CODE);
     const reply = replies(page).last();
-    assert.match(await reply.locator(".figures").innerText(),
-      /\d+ tokens · .* to first token · [\d.]+ tokens\/s/);
+    assert.match(
+      await reply.locator(".figures").innerText(),
+      /\d+ tokens · .* to first token · [\d.]+ tokens\/s/,
+    );
     const code = await reply.locator("pre").innerText();
     assert.match(code, /def \w+\(/);
     await reply.getByRole("button", { name: "Copy" }).first().click();
@@ -23,8 +38,10 @@ export const tests = {
     await until(async () => / \/ 1024$/.test(await meter.innerText()), "no context meter");
     const before = Number(await meter.getAttribute("aria-valuenow"));
     await message(page).fill("and now a much longer question, of many more words than none");
-    await until(async () => Number(await meter.getAttribute("aria-valuenow")) > before,
-      "the meter does not count the draft");
+    await until(
+      async () => Number(await meter.getAttribute("aria-valuenow")) > before,
+      "the meter does not count the draft",
+    );
     await say(page, "What is 2 + 2?");
     assert.equal(await replies(page).count(), 2);
     await page.getByRole("combobox", { name: "Model" }).selectOption(MODELS[1]);
@@ -41,27 +58,47 @@ export const tests = {
       if (request.url().endsWith("completions")) sent.push(request.postDataJSON());
     });
     await page.getByRole("button", { name: "Settings", exact: true }).click();
-    for (const [name, value] of [["Temperature", 0.5], ["Top-p", 0.9], ["Top-k", 20],
-      ["Min-p", 0.1], ["Repetition penalty", 1.1], ["Max. tokens", 3], ["Seed", 7]])
+    for (const [name, value] of [
+      ["Temperature", 0.5],
+      ["Top-p", 0.9],
+      ["Top-k", 20],
+      ["Min-p", 0.1],
+      ["Repetition penalty", 1.1],
+      ["Max. tokens", 3],
+      ["Seed", 7],
+    ])
       await page.getByLabel(name, { exact: true }).fill(String(value));
     await page.getByLabel("System prompt").fill("Be brief.");
     await shoot(page, "settings");
     await say(page, "Hello");
     assert.match(await replies(page).last().innerText(), /Cut at max. tokens/);
     const { messages, ...fields } = sent[0];
-    assert.deepEqual(messages, [{ role: "system", content: "Be brief." },
-      { role: "user", content: "Hello" }]);
-    assert.deepEqual(fields, { model: MODELS[0], temperature: 0.5, top_p: 0.9, top_k: 20,
-      min_p: 0.1, repetition_penalty: 1.1, max_tokens: 3, seed: 7, stream: true,
-      stream_options: { include_usage: true } });
+    assert.deepEqual(messages, [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "Hello" },
+    ]);
+    assert.deepEqual(fields, {
+      model: MODELS[0],
+      temperature: 0.5,
+      top_p: 0.9,
+      top_k: 20,
+      min_p: 0.1,
+      repetition_penalty: 1.1,
+      max_tokens: 3,
+      seed: 7,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     await close(page);
   },
 
   async stop() {
     const page = await open();
     await makeEndless(page);
-    for (const stop of [() => page.getByRole("button", { name: "Stop" }).click(),
-      () => page.keyboard.press("Escape")]) {
+    for (const stop of [
+      () => page.getByRole("button", { name: "Stop" }).click(),
+      () => page.keyboard.press("Escape"),
+    ]) {
       await page.getByRole("link", { name: "New chat" }).click();
       await message(page).fill("Tell me all.");
       await page.keyboard.press("Enter");
@@ -69,8 +106,10 @@ export const tests = {
       await stop();
       await page.getByText("Stopped").waitFor();
       const idle = `tandem_requests_running{model="${MODELS[0]}"} 0`;
-      await until(async () => (await (await fetch(`${url}metrics`)).text()).includes(idle),
-        "the answer goes on after it was stopped");
+      await until(
+        async () => (await (await fetch(`${url}metrics`)).text()).includes(idle),
+        "the answer goes on after it was stopped",
+      );
     }
     await close(page);
   },
@@ -152,17 +191,24 @@ export const tests = {
     const [question] = messages.root.children;
     const answer = messages[messages[question].children[1]].text;
     assert.equal(markdown.name, "Name-a-fruit.md");
-    assert.equal(markdown.text,
-      `# Name a fruit.\n\n## You\n\nName a fruit.\n\n## ${MODELS[0]}\n\n${answer}\n`);
+    assert.equal(
+      markdown.text,
+      `# Name a fruit.\n\n## You\n\nName a fruit.\n\n## ${MODELS[0]}\n\n${answer}\n`,
+    );
     await close(page);
 
     const other = await open();
     const importText = async (text) => {
       await other.getByRole("button", { name: "Conversations" }).click();
-      const [chooser] = await Promise.all([other.waitForEvent("filechooser"),
-        other.getByRole("menuitem", { name: "Import" }).click()]);
-      await chooser.setFiles({ name: "c.json", mimeType: "application/json",
-        buffer: Buffer.from(text) });
+      const [chooser] = await Promise.all([
+        other.waitForEvent("filechooser"),
+        other.getByRole("menuitem", { name: "Import" }).click(),
+      ]);
+      await chooser.setFiles({
+        name: "c.json",
+        mimeType: "application/json",
+        buffer: Buffer.from(text),
+      });
     };
     await importText(json.text);
     await other.getByRole("link", { name: "Name a fruit." }).click();
@@ -180,12 +226,33 @@ export const tests = {
 
   async markdown() {
     const page = await open();
-    await answerWith(page, [
-      "# Title", "Some *emphasis*, `code`, a [link](https://example.org/a?b=c&d=\"e\").", "",
-      "| a | b |", "|---|--:|", "| 1 | 2 |", "", "1. first", "   ```js", "   const x = 1; // note",
-      "   ```", "2. second", "   - [x] done", "", "> quoted", "", "```python",
-      "def f(x):  # comment", "    return \"a\" + str(1)", "```", "", "x<br>y and 1 < 2 && 3 > 2",
-    ].join("\n"));
+    await answerWith(
+      page,
+      [
+        "# Title",
+        'Some *emphasis*, `code`, a [link](https://example.org/a?b=c&d="e").',
+        "",
+        "| a | b |",
+        "|---|--:|",
+        "| 1 | 2 |",
+        "",
+        "1. first",
+        "   ```js",
+        "   const x = 1; // note",
+        "   ```",
+        "2. second",
+        "   - [x] done",
+        "",
+        "> quoted",
+        "",
+        "```python",
+        "def f(x):  # comment",
+        '    return "a" + str(1)',
+        "```",
+        "",
+        "x<br>y and 1 < 2 && 3 > 2",
+      ].join("\n"),
+    );
     await say(page, "show");
     const prose = replies(page).locator(".prose");
     assert.equal(await prose.locator("h1").innerText(), "Title");
@@ -194,7 +261,10 @@ export const tests = {
     assert.match(await link.getAttribute("rel"), /noopener/);
     assert.equal(await prose.locator("td").count(), 2);
     assert.equal(await prose.locator("ol > li").count(), 2);
-    assert.equal(await prose.locator("li figure.code").getByRole("button", { name: "Copy" }).count(), 1);
+    assert.equal(
+      await prose.locator("li figure.code").getByRole("button", { name: "Copy" }).count(),
+      1,
+    );
     assert.equal(await prose.locator("li input[type=checkbox]").isChecked(), true);
     assert.equal(await prose.locator(".code-comment").last().innerText(), "# comment");
     assert.equal(await prose.locator("br").count(), 1);

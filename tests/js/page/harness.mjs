@@ -6,19 +6,30 @@ import { chromium } from "playwright-core";
 export const [url, keyedUrl, shots] = process.argv.slice(2);
 export const MODELS = ["tandem-qwen-tiny", "tandem-phi-tiny"];
 export const KEY = "the-key";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 mkdirSync(shots, { recursive: true });
 export const browser = await chromium.launch({
-  executablePath: process.env.TANDEM_CHROMIUM, args: FLAGS, headless: true,
+  executablePath: process.env.TANDEM_CHROMIUM,
+  args: FLAGS,
+  headless: true,
 });
 
 // A page in a browser that knows nothing yet. It notes what a healthy page never does: requests to
 // elsewhere, violations of the policy, errors.
 export async function open(options = {}, address = url) {
   const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 }, locale: "en-GB", ...options,
+    viewport: { width: 1280, height: 800 },
+    locale: "en-GB",
+    ...options,
   });
   context.setDefaultTimeout(20000);
   const page = await context.newPage();
@@ -39,7 +50,8 @@ export async function open(options = {}, address = url) {
   });
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) =>
-      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   await page.goto(address);
   return page;
@@ -72,20 +84,32 @@ export async function setField(page, name, value) {
 }
 
 // Answers go on to the end of the context: time to do something while they come.
-export const makeEndless = (page) => page.route("**/v1/chat/completions", (route) =>
-  route.continue({ postData: JSON.stringify({
-    ...route.request().postDataJSON(), ignore_eos: true, max_tokens: 900, temperature: 1,
-    logprobs: true, top_logprobs: 20 }) }));
+export const makeEndless = (page) =>
+  page.route("**/v1/chat/completions", (route) =>
+    route.continue({
+      postData: JSON.stringify({
+        ...route.request().postDataJSON(),
+        ignore_eos: true,
+        max_tokens: 900,
+        temperature: 1,
+        logprobs: true,
+        top_logprobs: 20,
+      }),
+    }),
+  );
 
 // A server that answers with `text`, in pieces.
 export const answerWith = (page, text, finish = "stop") =>
   page.route("**/v1/chat/completions", (route) => {
     const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
-    const delta = (content) => event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+    const delta = (content) =>
+      event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
     const pieces = text.match(/[\s\S]{1,7}/g) ?? [];
     const end = event({ choices: [{ index: 0, delta: {}, finish_reason: finish }] });
-    return route.fulfill({ contentType: "text/event-stream",
-      body: pieces.map(delta).join("") + end + "data: [DONE]\n\n" });
+    return route.fulfill({
+      contentType: "text/event-stream",
+      body: pieces.map(delta).join("") + end + "data: [DONE]\n\n",
+    });
   });
 
 export async function download(page, click) {

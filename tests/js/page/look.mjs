@@ -1,6 +1,17 @@
 // Languages, light and dark, phones, keyboards, screen readers.
 import assert from "node:assert/strict";
-import { answerWith, close, makeEndless, message, open, replies, say, shoot, until, url } from "./harness.mjs";
+import {
+  answerWith,
+  close,
+  makeEndless,
+  message,
+  open,
+  replies,
+  say,
+  shoot,
+  until,
+  url,
+} from "./harness.mjs";
 
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 const PARTS = ["chat", "arena", "reports", "status"];
@@ -12,10 +23,12 @@ async function visit(page, part) {
 }
 
 // Controls that a screen reader could not name.
-const nameless = (page) => page.evaluate(() =>
-  [...document.querySelectorAll("button, a[href], input, select, textarea, dialog, nav, canvas")]
-    .filter((e) => !(e.getAttribute("aria-label") || e.innerText?.trim() || e.labels?.length))
-    .map((e) => e.outerHTML.slice(0, 120)));
+const nameless = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll("button, a[href], input, select, textarea, dialog, nav, canvas")]
+      .filter((e) => !(e.getAttribute("aria-label") || e.innerText?.trim() || e.labels?.length))
+      .map((e) => e.outerHTML.slice(0, 120)),
+  );
 
 export const tests = {
   async chinese() {
@@ -41,18 +54,24 @@ export const tests = {
 
   async dark() {
     const page = await open({ colorScheme: "dark" });
-    const brightness = async () => Number((await page.evaluate(() =>
-      getComputedStyle(document.querySelector("main")).backgroundColor)).match(/\d+/)[0]);
-    assert.ok(await brightness() < 60);
+    const brightness = async () =>
+      Number(
+        (
+          await page.evaluate(
+            () => getComputedStyle(document.querySelector("main")).backgroundColor,
+          )
+        ).match(/\d+/)[0],
+      );
+    assert.ok((await brightness()) < 60);
     await say(page, "Write a Python function that returns the even numbers of a list.");
     await shoot(page, "dark");
     await page.getByRole("button", { name: "Theme: As the system" }).click();
-    assert.ok(await brightness() > 200);
+    assert.ok((await brightness()) > 200);
     await page.getByRole("button", { name: "Theme: Light" }).click();
-    assert.ok(await brightness() < 60);
+    assert.ok((await brightness()) < 60);
     await page.emulateMedia({ colorScheme: "light" });
     await page.reload();
-    assert.ok(await brightness() < 60, "the choice of dark is lost");
+    assert.ok((await brightness()) < 60, "the choice of dark is lost");
     for (const part of PARTS) {
       await visit(page, part);
       await shoot(page, `dark-${part}`);
@@ -62,11 +81,13 @@ export const tests = {
 
   async phone() {
     const page = await open(phone);
-    const overflow = () => page.evaluate(() =>
-      document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    const overflow = () =>
+      page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
     for (const part of PARTS) {
       await visit(page, part);
-      assert.ok(await overflow() <= 0, `${part} is wider than the phone`);
+      assert.ok((await overflow()) <= 0, `${part} is wider than the phone`);
       await shoot(page, `phone-${part}`);
     }
     await page.getByRole("button", { name: "Menu" }).click();
@@ -76,7 +97,7 @@ export const tests = {
     await page.getByRole("navigation").getByRole("link", { name: "Chat" }).click();
     await page.locator("nav").waitFor({ state: "hidden" });
     await say(page, "Write a Python function that returns the even numbers of a list.");
-    assert.ok(await overflow() <= 0);
+    assert.ok((await overflow()) <= 0);
     await page.getByRole("button", { name: "Settings", exact: true }).click();
     await page.getByLabel("Temperature").fill("0.3");
     await shoot(page, "phone-settings");
@@ -84,22 +105,23 @@ export const tests = {
     await page.goto(`${url}#/reports`);
     await page.locator(".run-card").first().click();
     await page.locator(".group").first().waitFor();
-    assert.ok(await overflow() <= 0);
+    assert.ok((await overflow()) <= 0);
     await shoot(page, "phone-report");
     await close(page);
   },
 
   async keyboardOnly() {
     const page = await open();
-    const focused = () => page.evaluate(() => {
-      const e = document.activeElement;
-      return e.getAttribute("aria-label") || e.innerText || e.tagName;
-    });
+    const focused = () =>
+      page.evaluate(() => {
+        const e = document.activeElement;
+        return e.getAttribute("aria-label") || e.innerText || e.tagName;
+      });
     await page.keyboard.press("Tab");
     assert.equal(await focused(), "Skip to content");
     await page.keyboard.press("Enter");
     const seen = [];
-    for (let i = 0; i < 20 && await focused() !== "Message"; i++) {
+    for (let i = 0; i < 20 && (await focused()) !== "Message"; i++) {
       await page.keyboard.press("Tab");
       seen.push(await focused());
     }
@@ -121,9 +143,12 @@ export const tests = {
       return getComputedStyle(document.activeElement).outlineStyle;
     });
     assert.notEqual(outline, "none", "the focus cannot be seen");
-    await page.getByRole("button", { name: /^Actions/ }).first().focus();
+    await page
+      .getByRole("button", { name: /^Actions/ })
+      .first()
+      .focus();
     await page.keyboard.press("Enter");
-    await until(async () => await focused() === "Rename", "the menu does not take the focus");
+    await until(async () => (await focused()) === "Rename", "the menu does not take the focus");
     await page.keyboard.press("ArrowDown");
     assert.equal(await focused(), "Export as Markdown");
     await page.keyboard.press("ArrowUp");
@@ -138,8 +163,11 @@ export const tests = {
     const page = await open();
     await answerWith(page, "An answer to be heard.");
     await say(page, "Speak.");
-    await until(async () => (await page.locator("[aria-live=polite]").textContent()).includes(
-      "An answer to be heard."), "nothing is said");
+    await until(
+      async () =>
+        (await page.locator("[aria-live=polite]").textContent()).includes("An answer to be heard."),
+      "nothing is said",
+    );
     assert.deepEqual(await nameless(page), []);
     for (const part of PARTS) {
       await visit(page, part);
@@ -153,8 +181,12 @@ export const tests = {
   async size() {
     const page = await open();
     await visit(page, "status");
-    const total = await page.evaluate(() => performance.getEntriesByType("resource")
-      .filter((e) => /\.(js|css)$/.test(e.name)).reduce((sum, e) => sum + e.decodedBodySize, 0));
+    const total = await page.evaluate(() =>
+      performance
+        .getEntriesByType("resource")
+        .filter((e) => /\.(js|css)$/.test(e.name))
+        .reduce((sum, e) => sum + e.decodedBodySize, 0),
+    );
     assert.ok(total > 1e5 && total < 4e5, `${total} bytes`);
     await close(page);
   },

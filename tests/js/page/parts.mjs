@@ -32,8 +32,12 @@ export const tests = {
     assert.match(await cards.last().innerText(), /to first token/);
     const tally = page.getByRole("region", { name: "Tally" });
     const name = winner.split(" · ")[1];
-    assert.ok((await tally.innerText()).includes(
-      `1 votes · ${name} won 100% of 1 decided (95%: 21% to 100%)`), await tally.innerText());
+    assert.ok(
+      (await tally.innerText()).includes(
+        `1 votes · ${name} won 100% of 1 decided (95%: 21% to 100%)`,
+      ),
+      await tally.innerText(),
+    );
     await shoot(page, "arena-voted");
     for (const choice of ["Tie", "Both bad", "B is better"]) {
       await askBoth(page, "Name a colour."); // a new round each
@@ -47,9 +51,13 @@ export const tests = {
     await until(async () => /4 votes/.test(await tally.innerText()), "votes are lost");
     const csv = await download(page, () => voteButton(page, "Export CSV").click());
     assert.equal(csv.text.trim().split("\r\n")[0].split(",").length, 8);
-    const json = JSON.parse((await download(page,
-      () => voteButton(page, "Export as JSON").click())).text);
-    assert.deepEqual(json.votes.map((v) => v.choice), ["a", "tie", "bad", "b"]);
+    const json = JSON.parse(
+      (await download(page, () => voteButton(page, "Export as JSON").click())).text,
+    );
+    assert.deepEqual(
+      json.votes.map((v) => v.choice),
+      ["a", "tie", "bad", "b"],
+    );
     assert.equal(json.votes[0].prompts.length, 2);
     assert.equal(json.votes[0][json.votes[0].choice], name);
     await voteButton(page, "Delete all votes").click();
@@ -74,10 +82,14 @@ export const tests = {
     await page.getByLabel("Temperature").last().fill("1.2");
     await page.keyboard.press("Tab");
     await askBoth(page, "Hello");
-    assert.deepEqual(sent.map((s) => [s.model, s.temperature ?? 0]).sort(),
-      [[MODELS[0], 0], [MODELS[0], 1.2]]);
-    assert.match(await page.locator(".answer-card header").last().innerText(),
-      /Answer B · tandem-qwen-tiny \(temperature 1.2\)/);
+    assert.deepEqual(sent.map((s) => [s.model, s.temperature ?? 0]).sort(), [
+      [MODELS[0], 0],
+      [MODELS[0], 1.2],
+    ]);
+    assert.match(
+      await page.locator(".answer-card header").last().innerText(),
+      /Answer B · tandem-qwen-tiny \(temperature 1.2\)/,
+    );
     await close(page);
   },
 
@@ -95,9 +107,11 @@ export const tests = {
     await page.locator("details.item summary").first().click();
     await page.locator("details.item[open] .item-answer").first().waitFor();
     await page.getByRole("combobox", { name: "Filter" }).selectOption("differ");
-    assert.ok(await page.locator("details.item").count() < all);
-    const [tab] = await Promise.all([page.context().waitForEvent("page"),
-      page.getByRole("link", { name: "Whole report" }).click()]);
+    assert.ok((await page.locator("details.item").count()) < all);
+    const [tab] = await Promise.all([
+      page.context().waitForEvent("page"),
+      page.getByRole("link", { name: "Whole report" }).click(),
+    ]);
     await tab.waitForLoadState();
     assert.match(await tab.locator("h1").innerText(), /tandem-qwen-tiny/);
     await tab.getByRole("button", { name: "中文" }).click(); // its script runs
@@ -113,16 +127,33 @@ export const tests = {
     await speed.waitFor();
     assert.equal(await page.locator("canvas").count(), 6);
     await until(async () => {
-      await fetch(`${url}v1/chat/completions`, { method: "POST", body: JSON.stringify({
-        messages: [{ role: "user", content: "Hi" }], max_tokens: 50, ignore_eos: true }) });
+      await fetch(`${url}v1/chat/completions`, {
+        method: "POST",
+        body: JSON.stringify({
+          messages: [{ role: "user", content: "Hi" }],
+          max_tokens: 50,
+          ignore_eos: true,
+        }),
+      });
       return /tandem-qwen-tiny [1-9]/.test(await speed.getAttribute("aria-label"));
     }, "the chart shows no tokens");
-    for (const name of [/^Time to first token, ms: p50 [\d.]+, p99 [\d.]+/,
-      /^Time between tokens, ms: p50 [\d.]+, p99 [\d.]+/, /^Memory, MiB: tandem-qwen-tiny [1-9]/,
-      /^KV cache in use, %: tandem-qwen-tiny \d/, /^Load, requests: Running \d/])
+    for (const name of [
+      /^Time to first token, ms: p50 [\d.]+, p99 [\d.]+/,
+      /^Time between tokens, ms: p50 [\d.]+, p99 [\d.]+/,
+      /^Memory, MiB: tandem-qwen-tiny [1-9]/,
+      /^KV cache in use, %: tandem-qwen-tiny \d/,
+      /^Load, requests: Running \d/,
+    ])
       assert.equal(await page.getByRole("img", { name }).count(), 1, String(name));
-    const drawn = await page.locator("canvas").nth(1).evaluate((canvas) =>
-      canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v));
+    const drawn = await page
+      .locator("canvas")
+      .nth(1)
+      .evaluate((canvas) =>
+        canvas
+          .getContext("2d")
+          .getImageData(0, 0, canvas.width, canvas.height)
+          .data.some((v) => v),
+      );
     assert.ok(drawn, "an empty chart");
     assert.match(await page.locator(".page").innerText(), /Tandem \d.* CPUs/);
     assert.match(await page.getByRole("row", { name: /tandem-qwen-tiny/ }).innerText(), /Qwen2/);

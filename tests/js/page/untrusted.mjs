@@ -1,41 +1,73 @@
 // Hostile models, missing keys, failing servers.
 import assert from "node:assert/strict";
-import { answerWith, close, KEY, keyedUrl, message, open, replies, say, shoot, until, url } from
-  "./harness.mjs";
+import {
+  answerWith,
+  close,
+  KEY,
+  keyedUrl,
+  message,
+  open,
+  replies,
+  say,
+  shoot,
+  until,
+  url,
+} from "./harness.mjs";
 
 const HOSTILE = [
-  "<script>document.title='owned'</script>", "<img src=x onerror=\"document.title='owned'\">",
-  "[run](javascript:document.title='owned')", "[RUN](JaVaScRiPt:document.title='owned')",
-  "[tab](java\tscript:alert(1))", "[entity](&#106;avascript:alert(1))",
-  "[data](data:text/html,<script>alert(1)</script>)", "[blob](blob:null/x)", "[file](file:///etc/passwd)",
-  "[same](/v1/models)", "<iframe src=\"https://evil.example/\"></iframe>",
+  "<script>document.title='owned'</script>",
+  "<img src=x onerror=\"document.title='owned'\">",
+  "[run](javascript:document.title='owned')",
+  "[RUN](JaVaScRiPt:document.title='owned')",
+  "[tab](java\tscript:alert(1))",
+  "[entity](&#106;avascript:alert(1))",
+  "[data](data:text/html,<script>alert(1)</script>)",
+  "[blob](blob:null/x)",
+  "[file](file:///etc/passwd)",
+  "[same](/v1/models)",
+  '<iframe src="https://evil.example/"></iframe>',
   "<svg onload=\"document.title='owned'\"><script>1</script></svg>",
-  "<style>body{display:none}</style>", "<link rel=stylesheet href=https://evil.example/a.css>",
-  "![tracked](https://evil.example/pixel.png)", "![x](javascript:alert(1))",
-  "![q](https://evil.example/\"onerror=\"alert(1))", "<a href=\"javascript:alert(1)\">raw</a>",
+  "<style>body{display:none}</style>",
+  "<link rel=stylesheet href=https://evil.example/a.css>",
+  "![tracked](https://evil.example/pixel.png)",
+  "![x](javascript:alert(1))",
+  '![q](https://evil.example/"onerror="alert(1))',
+  '<a href="javascript:alert(1)">raw</a>',
   "<form action=https://evil.example><input name=q><button>Send</button></form>",
-  "<base href=https://evil.example/>", "<meta http-equiv=refresh content='0;url=https://evil.example'>",
-  "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=x onerror=alert(1)&gt;\">",
-  "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">", "<https://evil.example/auto>",
-  "[ref]: javascript:alert(1)", "[ref]", "| <img src=x onerror=alert(1)> | b |\n|---|---|\n| 1 | 2 |",
-  "```html\"onmouseover=alert(1)\n<script>alert(1)</script>\n```", "<div style=\"position:fixed;inset:0\">cover</div>",
+  "<base href=https://evil.example/>",
+  "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+  "<math><mtext><table><mglyph><style><!--</style>" +
+    '<img title="--&gt;&lt;img src=x onerror=alert(1)&gt;">',
+  '<noscript><p title="</noscript><img src=x onerror=alert(1)>">',
+  "<https://evil.example/auto>",
+  "[ref]: javascript:alert(1)",
+  "[ref]",
+  "| <img src=x onerror=alert(1)> | b |\n|---|---|\n| 1 | 2 |",
+  '```html"onmouseover=alert(1)\n<script>alert(1)</script>\n```',
+  '<div style="position:fixed;inset:0">cover</div>',
   "<p id=app class=frame name=body>clobbered</p>",
 ].join("\n\n");
 
 // What an answer must not contain, wherever it is shown.
 async function assertHarmless(page, place) {
-  const found = await page.locator(place).first().evaluate((root) => {
-    const bad = [...root.querySelectorAll(
-      "script, img, iframe, object, embed, svg:not(.icon), style, link, form, input, base, meta, math, " +
-      "video, audio, template, [style], [id], [name]")].map((e) => e.outerHTML);
-    for (const e of root.querySelectorAll("*"))
-      for (const { name, value } of e.attributes)
-        if (/^on/i.test(name) || (name === "href" && !/^(https?:\/\/|mailto:)/.test(value)))
-          bad.push(e.outerHTML);
-    for (const a of root.querySelectorAll("a"))
-      if (a.target !== "_blank" || !a.relList.contains("noopener")) bad.push(a.outerHTML);
-    return bad;
-  });
+  const found = await page
+    .locator(place)
+    .first()
+    .evaluate((root) => {
+      const bad = [
+        ...root.querySelectorAll(
+          "script, img, iframe, object, embed, svg:not(.icon), style, link, form, input, base, " +
+            "meta, math, video, audio, template, [style], [id], [name]",
+        ),
+      ].map((e) => e.outerHTML);
+      for (const e of root.querySelectorAll("*"))
+        for (const { name, value } of e.attributes)
+          if (/^on/i.test(name) || (name === "href" && !/^(https?:\/\/|mailto:)/.test(value)))
+            bad.push(e.outerHTML);
+      for (const a of root.querySelectorAll("a"))
+        if (a.target !== "_blank" || !a.relList.contains("noopener")) bad.push(a.outerHTML);
+      return bad;
+    });
   assert.deepEqual(found, []);
   assert.match(await page.title(), /· Tandem$/);
 }
@@ -70,7 +102,8 @@ export const tests = {
     const page = await open();
     await page.evaluate(() => {
       const box = document.createElement("div");
-      box.innerHTML = "<img src='https://evil.example/p.png' onerror=\"document.title='owned'\">" +
+      box.innerHTML =
+        "<img src='https://evil.example/p.png' onerror=\"document.title='owned'\">" +
         "<iframe srcdoc=\"<script>parent.document.title='owned'</script>\"></iframe>";
       const script = document.createElement("script");
       script.textContent = "document.title = 'owned'";
@@ -107,8 +140,11 @@ export const tests = {
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await say(page, "Hello");
     await page.reload(); // the key stays
-    await until(async () => await page.getByRole("combobox", { name: "Model" }).inputValue() ===
-      "tandem-qwen-tiny", "the key is lost");
+    await until(
+      async () =>
+        (await page.getByRole("combobox", { name: "Model" }).inputValue()) === "tandem-qwen-tiny",
+      "the key is lost",
+    );
     await page.getByRole("link", { name: "Hello" }).waitFor(); // and so is the conversation
     assert.equal(await page.getByRole("dialog").count(), 0);
     await page.goto(`${keyedUrl}#/reports`);
@@ -124,9 +160,14 @@ export const tests = {
     assert.match(await alert.innerText(), /Shorten the conversation/);
     await shoot(page, "refused");
     await page.getByRole("link", { name: "New chat" }).click();
-    await page.route("**/v1/chat/completions", (route) => route.fulfill({
-      status: 429, headers: { "Retry-After": "2" }, contentType: "application/json",
-      body: JSON.stringify({ error: { message: "queue is full", code: "queue_full" } }) }));
+    await page.route("**/v1/chat/completions", (route) =>
+      route.fulfill({
+        status: 429,
+        headers: { "Retry-After": "2" },
+        contentType: "application/json",
+        body: JSON.stringify({ error: { message: "queue is full", code: "queue_full" } }),
+      }),
+    );
     await say(page, "Hello");
     assert.match(await alert.innerText(), /queue is full[\s\S]*Try again in a moment/);
     await page.unroute("**/v1/chat/completions");
@@ -156,9 +197,12 @@ export const tests = {
 
   async anAnswerThatBreaksOffSaysSo() {
     const page = await open();
-    await page.route("**/v1/chat/completions", (route) => route.fulfill({
-      contentType: "text/event-stream",
-      body: "data: {\"choices\":[{\"delta\":{\"content\":\"half an \"},\"finish_reason\":null}]}\n\n" }));
+    await page.route("**/v1/chat/completions", (route) =>
+      route.fulfill({
+        contentType: "text/event-stream",
+        body: 'data: {"choices":[{"delta":{"content":"half an "},"finish_reason":null}]}\n\n',
+      }),
+    );
     await say(page, "Hello");
     assert.match(await replies(page).innerText(), /half an/);
     assert.match(await replies(page).getByRole("alert").innerText(), /broke off/);
@@ -174,7 +218,7 @@ export const tests = {
     });
     await say(page, "Hello");
     await page.getByText("This browser's storage is full").waitFor();
-    await until(async () => await replies(page).count() === 1, "the answer is lost");
+    await until(async () => (await replies(page).count()) === 1, "the answer is lost");
     await close(page);
   },
 };

@@ -9,24 +9,34 @@ export function ArenaSetup() {
   const now = useStore(setup);
   const list = useStore(models);
   const contestants = chosen(now);
-  const set = (side: Side, contestant: Contestant) => setup.set({
-    ...now,
-    contestants: side === 0 ? [contestant, contestants[1]] : [contestants[0], contestant],
-  });
+  const set = (side: Side, contestant: Contestant) =>
+    setup.set({
+      ...now,
+      contestants: side === 0 ? [contestant, contestants[1]] : [contestants[0], contestant],
+    });
   return (
     <section class="arena-setup">
       <h1>{words.arena}</h1>
       <p class="hint">{words.arenaIntro}</p>
       <div class="pair">
         {sides.map((side) => (
-          <ContestantSetup side={side} contestant={contestants[side]}
-            onChange={(contestant) => set(side, contestant)} />
+          <ContestantSetup
+            side={side}
+            contestant={contestants[side]}
+            onChange={(contestant) => set(side, contestant)}
+          />
         ))}
       </div>
       <label class="check">
-        <input type="checkbox" role="switch" checked={now.blind}
-          onChange={(event) => setup.set({ ...now, blind: event.currentTarget.checked })} />
-        <span><strong>{words.blind}</strong> <span class="hint">{words.blindHint}</span></span>
+        <input
+          type="checkbox"
+          role="switch"
+          checked={now.blind}
+          onChange={(event) => setup.set({ ...now, blind: event.currentTarget.checked })}
+        />
+        <span>
+          <strong>{words.blind}</strong> <span class="hint">{words.blindHint}</span>
+        </span>
       </label>
       {list.length === 1 && !differ(contestants) && <p class="note">{words.oneModel}</p>}
       {list.length > 1 && !differ(contestants) && <p class="note">{words.sameModels}</p>}

@@ -33,9 +33,15 @@ export function ArenaView() {
       </div>
       <div class="composer-place">
         {now && <VoteBar battle={now} />}
-        <Composer text={text} onText={setText} onSend={send} onStop={stop} isBusy={isBusy(now)}
+        <Composer
+          text={text}
+          onText={setText}
+          onSend={send}
+          onStop={stop}
+          isBusy={isBusy(now)}
           isDisabled={list.length === 0 || !differ(contestants)}
-          placeholder={words.arenaPlaceholder} />
+          placeholder={words.arenaPlaceholder}
+        />
       </div>
     </div>
   );

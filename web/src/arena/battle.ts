@@ -36,8 +36,10 @@ export interface Battle {
 }
 
 const nobody: Contestant = { model: "", system: "", sampling: noSampling };
-export const setup = createStoredStore<Setup>("tandem.arena",
-  { blind: true, contestants: [nobody, nobody] });
+export const setup = createStoredStore<Setup>("tandem.arena", {
+  blind: true,
+  contestants: [nobody, nobody],
+});
 export const battle = createStore<Battle | null>(null);
 let controller = new AbortController();
 
@@ -46,9 +48,14 @@ export function chosen({ contestants }: Setup): [Contestant, Contestant] {
   const ids = models.get().map((model) => model.id);
   const known = (side: Side) => {
     const { model } = contestants[side];
-    return model === ANY || ids.includes(model) ? model : ids[Math.min(side, ids.length - 1)] ?? "";
+    return model === ANY || ids.includes(model)
+      ? model
+      : (ids[Math.min(side, ids.length - 1)] ?? "");
   };
-  return [{ ...contestants[0], model: known(0) }, { ...contestants[1], model: known(1) }];
+  return [
+    { ...contestants[0], model: known(0) },
+    { ...contestants[1], model: known(1) },
+  ];
 }
 
 export const differ = ([a, b]: [Contestant, Contestant]): boolean =>
@@ -56,7 +63,8 @@ export const differ = ([a, b]: [Contestant, Contestant]): boolean =>
 
 // "qwen", "qwen (temperature 0.2)"; also tells contestants apart in tallies.
 export function labelOf({ model, sampling, system }: Contestant): string {
-  const settings = Object.entries(sampling).filter(([, value]) => value !== null)
+  const settings = Object.entries(sampling)
+    .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name} ${value}`);
   if (system.trim()) settings.push(`system: ${system.trim().slice(0, 40)}`);
   return settings.length > 0 ? `${model} (${settings.join(", ")})` : model;
@@ -69,14 +77,20 @@ function draw([a, b]: [Contestant, Contestant]): [Contestant, Contestant] {
     return others[Math.floor(Math.random() * others.length)] ?? not;
   };
   const first = a.model === ANY ? pick(b.model) : a.model;
-  return [{ ...a, model: first }, { ...b, model: b.model === ANY ? pick(first) : b.model }];
+  return [
+    { ...a, model: first },
+    { ...b, model: b.model === ANY ? pick(first) : b.model },
+  ];
 }
 
 function begin(): Battle {
   const { blind, contestants } = { ...setup.get(), contestants: draw(chosen(setup.get())) };
   const isSwapped = blind && Math.random() < 0.5;
   return {
-    id: newId(), blind, turns: [], choice: null,
+    id: newId(),
+    blind,
+    turns: [],
+    choice: null,
     contestants: isSwapped ? [contestants[1], contestants[0]] : contestants,
   };
 }
@@ -86,7 +100,10 @@ export const isBusy = (b: Battle | null): boolean =>
 
 // Whether there is something to judge.
 export const isReady = (b: Battle | null): b is Battle =>
-  b !== null && b.turns.length > 0 && b.choice === null && !isBusy(b) &&
+  b !== null &&
+  b.turns.length > 0 &&
+  b.choice === null &&
+  !isBusy(b) &&
   sides.every((side) => b.turns.some((turn) => turn.answers[side].text !== ""));
 
 function messagesOf(b: Battle, side: Side, prompt: string): ChatMessage[] {
@@ -101,13 +118,23 @@ function messagesOf(b: Battle, side: Side, prompt: string): ChatMessage[] {
 
 function show(id: string, index: number, side: Side, answer: Answer, progress: Progress | null) {
   const replace = <T>(pair: [T, T], value: T): [T, T] =>
-    (side === 0 ? [value, pair[1]] : [pair[0], value]);
-  battle.update((b) => (b?.id !== id ? b : {
-    ...b,
-    turns: b.turns.map((turn, i) => (i !== index ? turn : {
-      ...turn, answers: replace(turn.answers, answer), progress: replace(turn.progress, progress),
-    })),
-  }));
+    side === 0 ? [value, pair[1]] : [pair[0], value];
+  battle.update((b) =>
+    b?.id !== id
+      ? b
+      : {
+          ...b,
+          turns: b.turns.map((turn, i) =>
+            i !== index
+              ? turn
+              : {
+                  ...turn,
+                  answers: replace(turn.answers, answer),
+                  progress: replace(turn.progress, progress),
+                },
+          ),
+        },
+  );
 }
 
 // Asks both; after a vote this begins a new round.
@@ -117,17 +144,32 @@ export async function ask(prompt: string): Promise<void> {
   const b = now && now.choice === null ? now : begin();
   const index = b.turns.length;
   const waiting: Progress = { started: 0, firstToken: 0, pieces: 0, now: 0 };
-  battle.set({ ...b, turns: [...b.turns, {
-    prompt, answers: [{ text: "" }, { text: "" }], progress: [waiting, waiting],
-  }] });
+  battle.set({
+    ...b,
+    turns: [
+      ...b.turns,
+      {
+        prompt,
+        answers: [{ text: "" }, { text: "" }],
+        progress: [waiting, waiting],
+      },
+    ],
+  });
   controller = new AbortController();
   const { signal } = controller;
-  await Promise.all(sides.map(async (side) => {
-    const { model, sampling } = b.contestants[side];
-    const whole = await streamAnswer(model, messagesOf(b, side, prompt), sampling, signal,
-      (answer, progress) => show(b.id, index, side, answer, progress));
-    show(b.id, index, side, whole, null);
-  }));
+  await Promise.all(
+    sides.map(async (side) => {
+      const { model, sampling } = b.contestants[side];
+      const whole = await streamAnswer(
+        model,
+        messagesOf(b, side, prompt),
+        sampling,
+        signal,
+        (answer, progress) => show(b.id, index, side, answer, progress),
+      );
+      show(b.id, index, side, whole, null);
+    }),
+  );
   refreshModels().catch(() => {});
 }
 
@@ -142,8 +184,16 @@ export function vote(choice: Choice): Promise<unknown> {
   const b = battle.get()!;
   battle.set({ ...b, choice });
   return cast({
-    id: b.id, time: Date.now(), blind: b.blind, a: labelOf(b.contestants[0]),
-    b: labelOf(b.contestants[1]), choice, prompts: b.turns.map((turn) => turn.prompt),
-    answers: [b.turns.map((turn) => turn.answers[0].text), b.turns.map((turn) => turn.answers[1].text)],
+    id: b.id,
+    time: Date.now(),
+    blind: b.blind,
+    a: labelOf(b.contestants[0]),
+    b: labelOf(b.contestants[1]),
+    choice,
+    prompts: b.turns.map((turn) => turn.prompt),
+    answers: [
+      b.turns.map((turn) => turn.answers[0].text),
+      b.turns.map((turn) => turn.answers[1].text),
+    ],
   });
 }

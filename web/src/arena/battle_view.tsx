@@ -14,17 +14,25 @@ function nameOf(battle: Battle, side: Side, words: Words): string {
 
 function AnswerCard({ battle, turn, side }: { battle: Battle; turn: Turn; side: Side }) {
   const words = useWords();
-  const answer = turn.answers[side], progress = turn.progress[side] ?? undefined;
+  const answer = turn.answers[side],
+    progress = turn.progress[side] ?? undefined;
   const name = nameOf(battle, side, words);
   const isWinner = battle.choice === (side === 0 ? "a" : "b");
   return (
-    <article class={`answer-card side-${side} ${isWinner ? "is-winner" : ""}`} aria-label={name}
-      aria-busy={progress !== undefined}>
+    <article
+      class={`answer-card side-${side} ${isWinner ? "is-winner" : ""}`}
+      aria-label={name}
+      aria-busy={progress !== undefined}
+    >
       <header>{name}</header>
       {progress && !answer.text && <p class="waiting">{words.waiting}</p>}
       <Markdown text={answer.text} />
       {answer.failure && <FailureNote failure={answer.failure} />}
-      {!isHidden(battle) && <footer><Figures answer={answer} progress={progress} /></footer>}
+      {!isHidden(battle) && (
+        <footer>
+          <Figures answer={answer} progress={progress} />
+        </footer>
+      )}
     </article>
   );
 }
@@ -33,9 +41,13 @@ export const BattleView = ({ battle }: { battle: Battle }) => (
   <>
     {battle.turns.map((turn, i) => (
       <section key={i} class="turn">
-        <div class="question"><p>{turn.prompt}</p></div>
+        <div class="question">
+          <p>{turn.prompt}</p>
+        </div>
         <div class="pair">
-          {sides.map((side) => <AnswerCard battle={battle} turn={turn} side={side} />)}
+          {sides.map((side) => (
+            <AnswerCard battle={battle} turn={turn} side={side} />
+          ))}
         </div>
       </section>
     ))}

@@ -15,17 +15,27 @@ export function ContestantSetup({ side, contestant, onChange }: Props) {
   return (
     <fieldset class={`contestant side-${side}`}>
       <legend class="only-heard">{label}</legend>
-      <ModelSelect label={label} value={contestant.model} extra={{ id: ANY, name: words.anyModel }}
-        onChange={(model) => onChange({ ...contestant, model })} />
+      <ModelSelect
+        label={label}
+        value={contestant.model}
+        extra={{ id: ANY, name: words.anyModel }}
+        onChange={(model) => onChange({ ...contestant, model })}
+      />
       <details>
         <summary>{words.sideSettings}</summary>
         <label class="field wide">
           <span>{words.system}</span>
-          <textarea rows={2} placeholder={words.systemHint} value={contestant.system}
-            onInput={(event) => onChange({ ...contestant, system: event.currentTarget.value })} />
+          <textarea
+            rows={2}
+            placeholder={words.systemHint}
+            value={contestant.system}
+            onInput={(event) => onChange({ ...contestant, system: event.currentTarget.value })}
+          />
         </label>
-        <SamplingFields value={contestant.sampling}
-          onChange={(sampling) => onChange({ ...contestant, sampling })} />
+        <SamplingFields
+          value={contestant.sampling}
+          onChange={(sampling) => onChange({ ...contestant, sampling })}
+        />
       </details>
     </fieldset>
   );

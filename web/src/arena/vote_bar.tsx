@@ -7,15 +7,20 @@ export function VoteBar({ battle }: { battle: Battle }) {
   const names = { a: words.voteA, b: words.voteB, tie: words.voteTie, bad: words.voteBad };
   return (
     <div class="vote-bar" role="group" aria-label={words.vote}>
-      {isReady(battle) && choices.map((choice) => (
-        <button type="button" class={`vote-${choice}`} onClick={() => void vote(choice)}>
-          {names[choice]}
-        </button>
-      ))}
+      {isReady(battle) &&
+        choices.map((choice) => (
+          <button type="button" class={`vote-${choice}`} onClick={() => void vote(choice)}>
+            {names[choice]}
+          </button>
+        ))}
       {battle.choice && (
         <>
-          <span role="status">{words.voted}: <strong>{names[battle.choice]}</strong></span>
-          <button type="button" class="primary" onClick={newRound}>{words.newRound}</button>
+          <span role="status">
+            {words.voted}: <strong>{names[battle.choice]}</strong>
+          </span>
+          <button type="button" class="primary" onClick={newRound}>
+            {words.newRound}
+          </button>
         </>
       )}
     </div>

@@ -56,7 +56,8 @@ function count(tally: Tally, vote: Vote): void {
 }
 
 function conclude(tally: Tally): Tally {
-  const [first, second] = tally.wins, decided = first + second;
+  const [first, second] = tally.wins,
+    decided = first + second;
   if (decided === 0) return tally;
   if (second > first)
     return conclude({ ...tally, names: [tally.names[1], tally.names[0]], wins: [second, first] });
@@ -68,8 +69,7 @@ export function tallies(list: Vote[]): Tally[] {
   for (const vote of list) {
     const names = [vote.a, vote.b].sort() as [string, string];
     const key = JSON.stringify(names);
-    if (!pairs.has(key))
-      pairs.set(key, { names, wins: [0, 0], ties: 0, bad: 0, n: 0, decided: 0 });
+    if (!pairs.has(key)) pairs.set(key, { names, wins: [0, 0], ties: 0, bad: 0, n: 0, decided: 0 });
     count(pairs.get(key)!, vote);
   }
   return [...pairs.values()].map(conclude).sort((x, y) => y.n - x.n);
@@ -82,10 +82,21 @@ function cell(value: string | number | boolean): string {
 }
 
 export function toCsv(list: Vote[]): string {
-  const rows = list.map((v) => [new Date(v.time).toISOString(), v.blind, v.a, v.b, v.choice,
-    v.prompts.join("\n---\n"), v.answers[0].join("\n---\n"), v.answers[1].join("\n---\n")]);
-  return [["time", "blind", "a", "b", "choice", "prompts", "answers_a", "answers_b"], ...rows]
-    .map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  const rows = list.map((v) => [
+    new Date(v.time).toISOString(),
+    v.blind,
+    v.a,
+    v.b,
+    v.choice,
+    v.prompts.join("\n---\n"),
+    v.answers[0].join("\n---\n"),
+    v.answers[1].join("\n---\n"),
+  ]);
+  return (
+    [["time", "blind", "a", "b", "choice", "prompts", "answers_a", "answers_b"], ...rows]
+      .map((row) => row.map(cell).join(","))
+      .join("\r\n") + "\r\n"
+  );
 }
 
 export const toJson = (list: Vote[]): string =>

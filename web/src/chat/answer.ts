@@ -17,7 +17,8 @@ export const stop = (conversation: string): void => controllers.get(conversation
 
 function setRunning(conversation: string, state: Running | null): void {
   running.update(({ [conversation]: _, ...others }) =>
-    (state ? { ...others, [conversation]: state } : others));
+    state ? { ...others, [conversation]: state } : others,
+  );
 }
 
 // Another answer to the message `parent`.
@@ -29,11 +30,16 @@ export async function answer(id: string, parent: string): Promise<void> {
   void save();
   const controller = new AbortController();
   controllers.set(id, controller);
-  const whole = await streamAnswer(c.model, toSend(c, parent), c.sampling, controller.signal,
+  const whole = await streamAnswer(
+    c.model,
+    toSend(c, parent),
+    c.sampling,
+    controller.signal,
     (soFar, progress) => {
       setRunning(id, { message: message.id, progress });
       update(id, (latest) => change(latest, message.id, soFar));
-    });
+    },
+  );
   update(id, (latest) => change(latest, message.id, whole));
   controllers.delete(id);
   setRunning(id, null);

@@ -16,13 +16,22 @@ export function Branches({ conversation, message, isDisabled }: Props) {
   if (count < 2) return null;
   const show = (to: number) => update(conversation.id, (c) => choose(c, message, to));
   return (
-    <span class="branches" role="group"
-      aria-label={fill(words.branch, { n: index + 1, count })}>
-      <IconButton icon="left" label={words.previousBranch} disabled={isDisabled || index === 0}
-        onClick={() => show(index - 1)} />
-      <span>{index + 1}/{count}</span>
-      <IconButton icon="right" label={words.nextBranch}
-        disabled={isDisabled || index === count - 1} onClick={() => show(index + 1)} />
+    <span class="branches" role="group" aria-label={fill(words.branch, { n: index + 1, count })}>
+      <IconButton
+        icon="left"
+        label={words.previousBranch}
+        disabled={isDisabled || index === 0}
+        onClick={() => show(index - 1)}
+      />
+      <span>
+        {index + 1}/{count}
+      </span>
+      <IconButton
+        icon="right"
+        label={words.nextBranch}
+        disabled={isDisabled || index === count - 1}
+        onClick={() => show(index + 1)}
+      />
     </span>
   );
 }

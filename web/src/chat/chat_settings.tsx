@@ -24,13 +24,19 @@ export function ChatSettings({ system, sampling, onChange, onClose }: Props) {
       </header>
       <label class="field wide">
         <span>{words.system}</span>
-        <textarea rows={5} placeholder={words.systemHint} value={system}
-          onInput={(event) => onChange({ system: event.currentTarget.value })} />
+        <textarea
+          rows={5}
+          placeholder={words.systemHint}
+          value={system}
+          onInput={(event) => onChange({ system: event.currentTarget.value })}
+        />
       </label>
       <h3>{words.sampling}</h3>
       <p class="hint">{words.samplingHint}</p>
       <SamplingFields value={sampling} onChange={setSampling} />
-      <button type="button" onClick={() => setSampling(noSampling)}>{words.reset}</button>
+      <button type="button" onClick={() => setSampling(noSampling)}>
+        {words.reset}
+      </button>
     </aside>
   );
 }

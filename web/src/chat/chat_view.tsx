@@ -56,22 +56,37 @@ export function ChatView({ id }: { id: string }) {
         <header class="bar">
           <ModelSelect label={words.model} value={conversation.model} onChange={setModel} />
           <ContextMeter model={conversation.model} messages={state ? [] : next} />
-          <IconButton icon="settings" label={words.settings} pressed={hasSettings}
-            onClick={() => setSettings(!hasSettings)} />
+          <IconButton
+            icon="settings"
+            label={words.settings}
+            pressed={hasSettings}
+            onClick={() => setSettings(!hasSettings)}
+          />
         </header>
-        {messages.length > 0
-          ? <MessageList conversation={conversation} messages={messages} running={state} />
-          : <Welcome model={conversation.model} onPick={send} />}
+        {messages.length > 0 ? (
+          <MessageList conversation={conversation} messages={messages} running={state} />
+        ) : (
+          <Welcome model={conversation.model} onPick={send} />
+        )}
         <div class="composer-place">
-          <Composer text={text} onText={setText} onSend={() => send(text)}
-            onStop={() => stop(conversation.id)} isBusy={state !== undefined}
-            isDisabled={!conversation.model} placeholder={words.placeholder} />
+          <Composer
+            text={text}
+            onText={setText}
+            onSend={() => send(text)}
+            onStop={() => stop(conversation.id)}
+            isBusy={state !== undefined}
+            isDisabled={!conversation.model}
+            placeholder={words.placeholder}
+          />
         </div>
       </section>
       {hasSettings && (
-        <ChatSettings system={conversation.system} sampling={conversation.sampling}
+        <ChatSettings
+          system={conversation.system}
+          sampling={conversation.sampling}
           onChange={(fields) => setConversation({ ...conversation, ...fields })}
-          onClose={() => setSettings(false)} />
+          onClose={() => setSettings(false)}
+        />
       )}
     </div>
   );

@@ -34,14 +34,24 @@ export function ContextMeter({ model, messages }: Props) {
   const share = Math.min(1, use.count / use.max_model_len);
   const text = fill(words.contextUse, { used: use.count, size: use.max_model_len });
   return (
-    <span class={`meter ${share > 0.9 ? "is-full" : ""}`} title={text} role="meter"
-      aria-label={words.context} aria-valuemin={0} aria-valuemax={use.max_model_len}
-      aria-valuenow={use.count} aria-valuetext={text}>
+    <span
+      class={`meter ${share > 0.9 ? "is-full" : ""}`}
+      title={text}
+      role="meter"
+      aria-label={words.context}
+      aria-valuemin={0}
+      aria-valuemax={use.max_model_len}
+      aria-valuenow={use.count}
+      aria-valuetext={text}
+    >
       <svg viewBox="0 0 20 20" aria-hidden="true">
         <circle cx="10" cy="10" r="8" />
         <circle cx="10" cy="10" r="8" pathLength={100} stroke-dasharray={`${share * 100} 100`} />
       </svg>
-      <span>{use.count}<span class="of"> / {use.max_model_len}</span></span>
+      <span>
+        {use.count}
+        <span class="of"> / {use.max_model_len}</span>
+      </span>
     </span>
   );
 }

@@ -26,11 +26,19 @@ function RenameForm({ conversation, onDone }: { conversation: Conversation; onDo
   };
   return (
     <form onSubmit={save}>
-      <input aria-label={words.renameTo} value={title} autoFocus
-        onInput={(event) => setTitle(event.currentTarget.value)} />
+      <input
+        aria-label={words.renameTo}
+        value={title}
+        autoFocus
+        onInput={(event) => setTitle(event.currentTarget.value)}
+      />
       <div class="row end">
-        <button type="button" onClick={onDone}>{words.cancel}</button>
-        <button type="submit" class="primary">{words.save}</button>
+        <button type="button" onClick={onDone}>
+          {words.cancel}
+        </button>
+        <button type="submit" class="primary">
+          {words.save}
+        </button>
       </div>
     </form>
   );
@@ -46,8 +54,12 @@ function RemoveForm({ conversation, onDone }: { conversation: Conversation; onDo
   };
   return (
     <div class="row end">
-      <button type="button" onClick={onDone}>{words.cancel}</button>
-      <button type="button" class="danger" onClick={removeIt}>{words.remove}</button>
+      <button type="button" onClick={onDone}>
+        {words.cancel}
+      </button>
+      <button type="button" class="danger" onClick={removeIt}>
+        {words.remove}
+      </button>
     </div>
   );
 }
@@ -80,33 +92,62 @@ export function ConversationList() {
   };
   const commands = (c: Conversation) => [
     { label: words.rename, run: () => setAsked({ what: "rename", conversation: c }) },
-    { label: words.exportMarkdown, run: () => saveFile(`${fileName(c.title)}.md`, "text/markdown",
-      toMarkdown(c, { user: words.you, system: words.system })) },
-    { label: words.exportJson, run: () => saveFile(`${fileName(c.title)}.json`,
-      "application/json", toJson([c])) },
-    { label: words.remove, isDangerous: true,
-      run: () => setAsked({ what: "remove", conversation: c }) },
+    {
+      label: words.exportMarkdown,
+      run: () =>
+        saveFile(
+          `${fileName(c.title)}.md`,
+          "text/markdown",
+          toMarkdown(c, { user: words.you, system: words.system }),
+        ),
+    },
+    {
+      label: words.exportJson,
+      run: () => saveFile(`${fileName(c.title)}.json`, "application/json", toJson([c])),
+    },
+    {
+      label: words.remove,
+      isDangerous: true,
+      run: () => setAsked({ what: "remove", conversation: c }),
+    },
   ];
   const done = () => setAsked(null);
   return (
     <section class="conversations" aria-label={words.conversations}>
       <header>
         <h2>{words.conversations}</h2>
-        <a class="icon-button" href={addressOf("chat")} aria-label={words.newChat}
-          title={words.newChat}><Icon name="plus" /></a>
-        <Menu label={words.conversations} items={[
-          { label: words.importFile, run: () => pickFile(take) },
-          { label: words.exportAll, run: () => saveFile("tandem-conversations.json",
-            "application/json", toJson(list)) },
-        ]} />
+        <a
+          class="icon-button"
+          href={addressOf("chat")}
+          aria-label={words.newChat}
+          title={words.newChat}
+        >
+          <Icon name="plus" />
+        </a>
+        <Menu
+          label={words.conversations}
+          items={[
+            { label: words.importFile, run: () => pickFile(take) },
+            {
+              label: words.exportAll,
+              run: () => saveFile("tandem-conversations.json", "application/json", toJson(list)),
+            },
+          ]}
+        />
       </header>
-      {importFailed && <p class="note error" role="alert">{words.importFailed}</p>}
+      {importFailed && (
+        <p class="note error" role="alert">
+          {words.importFailed}
+        </p>
+      )}
       {list.length === 0 && <p class="hint">{words.noConversations}</p>}
       <ul>
         {list.map((c) => (
           <li key={c.id} class={here.part === "chat" && here.id === c.id ? "is-current" : ""}>
-            <a href={addressOf("chat", c.id)}
-              aria-current={here.part === "chat" && here.id === c.id ? "page" : undefined}>
+            <a
+              href={addressOf("chat", c.id)}
+              aria-current={here.part === "chat" && here.id === c.id ? "page" : undefined}
+            >
               {titleOf(c)}
             </a>
             <Menu label={`${words.actions}: ${titleOf(c)}`} items={commands(c)} />
@@ -119,8 +160,10 @@ export function ConversationList() {
         </Dialog>
       )}
       {asked?.what === "remove" && (
-        <Dialog title={fill(words.removeConversation, { title: titleOf(asked.conversation) })}
-          onClose={done}>
+        <Dialog
+          title={fill(words.removeConversation, { title: titleOf(asked.conversation) })}
+          onClose={done}
+        >
           <RemoveForm conversation={asked.conversation} onDone={done} />
         </Dialog>
       )}

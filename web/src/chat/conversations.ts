@@ -58,7 +58,8 @@ async function read(): Promise<void> {
     const isNewer = (c: Conversation) =>
       unsaved.has(c.id) || storageFailure.get() !== "" || c.updated > saved[c.id]?.updated;
     conversations.update((all) => ({
-      ...saved, ...Object.fromEntries(Object.entries(all).filter(([, c]) => isNewer(c))),
+      ...saved,
+      ...Object.fromEntries(Object.entries(all).filter(([, c]) => isNewer(c))),
     }));
   } catch (error) {
     report(error);

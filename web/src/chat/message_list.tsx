@@ -42,13 +42,28 @@ export function MessageList({ conversation, messages, running }: Props) {
   return (
     <div class="messages" ref={box} onScroll={onScroll} tabIndex={-1}>
       <div class="column">
-        {messages.map((message) => (message.role === "user"
-          ? <Question key={message.id} conversation={conversation} message={message}
-            isBusy={isBusy} />
-          : <Reply key={message.id} conversation={conversation} message={message} isBusy={isBusy}
-            progress={running?.message === message.id ? running.progress : undefined} />))}
+        {messages.map((message) =>
+          message.role === "user" ? (
+            <Question
+              key={message.id}
+              conversation={conversation}
+              message={message}
+              isBusy={isBusy}
+            />
+          ) : (
+            <Reply
+              key={message.id}
+              conversation={conversation}
+              message={message}
+              isBusy={isBusy}
+              progress={running?.message === message.id ? running.progress : undefined}
+            />
+          ),
+        )}
       </div>
-      <div class="only-heard" aria-live="polite">{announcement}</div>
+      <div class="only-heard" aria-live="polite">
+        {announcement}
+      </div>
     </div>
   );
 }

@@ -24,14 +24,31 @@ function Editor({ message, onDone }: { message: Message; onDone: (text: string |
     event.stopPropagation();
   };
   return (
-    <form class="editor" onSubmit={(event) => { event.preventDefault(); onDone(text); }}>
-      <textarea aria-label={words.edit} value={text} autoFocus
-        rows={Math.min(12, text.split("\n").length + 1)} onKeyDown={onKeyDown}
+    <form
+      class="editor"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onDone(text);
+      }}
+    >
+      <textarea
+        aria-label={words.edit}
+        value={text}
+        autoFocus
+        rows={Math.min(12, text.split("\n").length + 1)}
+        onKeyDown={onKeyDown}
         onInput={(event) => setText(event.currentTarget.value)}
-        ref={(area) => { if (area && document.activeElement !== area) area.focus(); }} />
+        ref={(area) => {
+          if (area && document.activeElement !== area) area.focus();
+        }}
+      />
       <div class="row end">
-        <button type="button" onClick={() => onDone(null)}>{words.cancel}</button>
-        <button type="submit" class="primary" disabled={!text.trim()}>{words.send}</button>
+        <button type="button" onClick={() => onDone(null)}>
+          {words.cancel}
+        </button>
+        <button type="submit" class="primary" disabled={!text.trim()}>
+          {words.send}
+        </button>
       </div>
     </form>
   );
@@ -51,8 +68,12 @@ export function Question({ conversation, message, isBusy }: Props) {
         <footer>
           <Branches conversation={conversation} message={message} isDisabled={isBusy} />
           <CopyButton text={message.text} />
-          <IconButton icon="edit" label={words.edit} disabled={isBusy}
-            onClick={() => setEdited(true)} />
+          <IconButton
+            icon="edit"
+            label={words.edit}
+            disabled={isBusy}
+            onClick={() => setEdited(true)}
+          />
         </footer>
       )}
     </article>

@@ -20,17 +20,23 @@ export function Reply({ conversation, message, progress, isBusy }: Props) {
   const words = useWords();
   const again = () => void answer(conversation.id, message.parent!);
   return (
-    <article class="message reply" aria-label={fill(words.answerOf, { model: message.model ?? "" })}
-      aria-busy={progress !== undefined}>
+    <article
+      class="message reply"
+      aria-label={fill(words.answerOf, { model: message.model ?? "" })}
+      aria-busy={progress !== undefined}
+    >
       <header>{message.model}</header>
       {progress && !message.text && <p class="waiting">{words.waiting}</p>}
       <Markdown text={message.text} />
-      {message.failure && <FailureNote failure={message.failure} onRetry={isBusy ? undefined : again} />}
+      {message.failure && (
+        <FailureNote failure={message.failure} onRetry={isBusy ? undefined : again} />
+      )}
       <footer>
         <Branches conversation={conversation} message={message} isDisabled={isBusy} />
         {!progress && <CopyButton text={message.text} />}
-        {!progress && <IconButton icon="again" label={words.regenerate} disabled={isBusy}
-          onClick={again} />}
+        {!progress && (
+          <IconButton icon="again" label={words.regenerate} disabled={isBusy} onClick={again} />
+        )}
         <Figures answer={message} progress={progress} />
       </footer>
     </article>

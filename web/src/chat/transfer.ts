@@ -7,7 +7,10 @@ export function toMarkdown(c: Conversation, names: { user: string; system: strin
   const parts = [`# ${c.title || "Tandem"}`];
   if (c.system.trim()) parts.push(`**${names.system}**`, c.system);
   for (const message of shown(c))
-    parts.push(`## ${message.role === "user" ? names.user : message.model ?? c.model}`, message.text);
+    parts.push(
+      `## ${message.role === "user" ? names.user : (message.model ?? c.model)}`,
+      message.text,
+    );
   return parts.join("\n\n") + "\n";
 }
 

@@ -16,7 +16,9 @@ export function Welcome({ model, onPick }: Props) {
       <p class="hint">{model && fill(words.greetingHint, { model })}</p>
       <div class="samples">
         {samples.map((sample) => (
-          <button type="button" disabled={!model} onClick={() => onPick(sample)}>{sample}</button>
+          <button type="button" disabled={!model} onClick={() => onPick(sample)}>
+            {sample}
+          </button>
         ))}
       </div>
     </div>

@@ -35,8 +35,13 @@ export function toFailure(error: unknown): Failure {
 
 // Resolves when the answer is complete, stopped or failed. Text comes faster than the screen is
 // drawn: `show` is called once per frame.
-export async function streamAnswer(model: string, messages: ChatMessage[], sampling: Sampling,
-  signal: AbortSignal, show: (answer: Answer, progress: Progress) => void): Promise<Answer> {
+export async function streamAnswer(
+  model: string,
+  messages: ChatMessage[],
+  sampling: Sampling,
+  signal: AbortSignal,
+  show: (answer: Answer, progress: Progress) => void,
+): Promise<Answer> {
   const answer: Answer = { text: "" };
   const started = performance.now();
   const progress: Progress = { started, firstToken: 0, pieces: 0, now: started };

@@ -42,8 +42,12 @@ export interface ChatPiece {
 
 // A refusal of the server; status 0: it could not be reached, or the answer broke off.
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly code: string, message: string,
-    readonly retryAfter = 0) {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfter = 0,
+  ) {
     super(message);
   }
 }
@@ -65,9 +69,12 @@ async function refusal(reply: Response): Promise<ApiError> {
     // Not from the API: a proxy's page, say.
   }
   if (reply.status === 401) keyWanted.set(true);
-  return new ApiError(reply.status, body.error?.code ?? "http_error",
+  return new ApiError(
+    reply.status,
+    body.error?.code ?? "http_error",
     body.error?.message ?? `HTTP ${reply.status} ${reply.statusText}`,
-    Number(reply.headers.get("Retry-After") ?? 0));
+    Number(reply.headers.get("Retry-After") ?? 0),
+  );
 }
 
 // Paths are relative, so that the page works below a proxy's path as well.
@@ -89,7 +96,9 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 
 function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   return request(path, {
-    method: "POST", body: JSON.stringify(body), signal,
+    method: "POST",
+    body: JSON.stringify(body),
+    signal,
     headers: { "Content-Type": "application/json" },
   });
 }
@@ -100,8 +109,11 @@ export async function refreshModels(): Promise<void> {
   keyWanted.set(false);
 }
 
-export async function countTokens(model: string, messages: ChatMessage[], signal: AbortSignal):
-Promise<{ count: number; max_model_len: number }> {
+export async function countTokens(
+  model: string,
+  messages: ChatMessage[],
+  signal: AbortSignal,
+): Promise<{ count: number; max_model_len: number }> {
   return (await post("tokenize", { model, messages }, signal)).json();
 }
 
@@ -114,11 +126,23 @@ interface Chunk extends ErrorBody {
   timings?: Timings;
 }
 
-export async function* streamChat(model: string, messages: ChatMessage[], sampling: Sampling,
-  signal: AbortSignal): AsyncGenerator<ChatPiece> {
-  const reply = await post("v1/chat/completions", {
-    model, messages, ...given(sampling), stream: true, stream_options: { include_usage: true },
-  }, signal);
+export async function* streamChat(
+  model: string,
+  messages: ChatMessage[],
+  sampling: Sampling,
+  signal: AbortSignal,
+): AsyncGenerator<ChatPiece> {
+  const reply = await post(
+    "v1/chat/completions",
+    {
+      model,
+      messages,
+      ...given(sampling),
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+    signal,
+  );
   for await (const data of readEvents(reply)) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data) as Chunk;
@@ -126,8 +150,10 @@ export async function* streamChat(model: string, messages: ChatMessage[], sampli
       throw new ApiError(500, chunk.error.code ?? "error", chunk.error.message ?? data);
     const choice = chunk.choices?.[0];
     yield {
-      text: choice?.delta.content ?? "", finish: choice?.finish_reason ?? undefined,
-      usage: chunk.usage ?? undefined, timings: chunk.timings,
+      text: choice?.delta.content ?? "",
+      finish: choice?.finish_reason ?? undefined,
+      usage: chunk.usage ?? undefined,
+      timings: chunk.timings,
     };
   }
   throw new ApiError(0, "connection_lost", "the connection ended in the middle of the answer");

@@ -17,8 +17,11 @@ function open(): Promise<IDBDatabase> {
   return opening;
 }
 
-async function transact<T>(collection: Collection, mode: IDBTransactionMode,
-  work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+async function transact<T>(
+  collection: Collection,
+  mode: IDBTransactionMode,
+  work: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
   const database = await open();
   return new Promise((resolve, reject) => {
     const transaction = database.transaction(collection, mode);

@@ -10,4 +10,7 @@ export function saveFile(name: string, type: string, text: string): void {
 
 // "a/b: c?" -> "a-b-c"
 export const fileName = (title: string): string =>
-  title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60) || "tandem";
+  title
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 60) || "tandem";

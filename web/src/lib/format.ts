@@ -3,7 +3,9 @@ const MIB = 1 << 20;
 
 export function bytes(n: number): string {
   if (n >= 1024 * MIB) return `${(n / MIB / 1024).toFixed(1)} GiB`;
-  return n >= MIB ? `${(n / MIB).toFixed(n < 10 * MIB ? 1 : 0)} MiB` : `${(n / 1024).toFixed(0)} KiB`;
+  return n >= MIB
+    ? `${(n / MIB).toFixed(n < 10 * MIB ? 1 : 0)} MiB`
+    : `${(n / 1024).toFixed(0)} KiB`;
 }
 
 export function seconds(n: number): string {
@@ -20,5 +22,7 @@ export function parameters(n: number): string {
 }
 
 export const when = (time: number | string, language: string): string =>
-  new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB",
-    { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
+  new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", {
+    dateStyle: "medium",
+    timeStyle: "short",
+  }).format(new Date(time));

@@ -1,22 +1,27 @@
 // Colours for code: comments, strings, numbers and the words that most languages reserve.
 export type Kind = "comment" | "string" | "number" | "keyword" | "";
 
-const KEYWORDS = new Set(("abstract and as assert async await bool boolean break case catch char " +
-  "class const continue def default defer del delete do double elif else end enum except export " +
-  "extends extern false False final finally float fn for foreach from func function global go if " +
-  "impl implements import in int interface is lambda let local long match mod module mut namespace " +
-  "new nil None nonlocal not null or package pass private protected pub public raise require " +
-  "return select self short signed sizeof static struct super switch then this throw throws trait " +
-  "true True try type typedef typeof union unsigned use using var virtual void volatile where " +
-  "while with yield SELECT FROM WHERE INSERT UPDATE DELETE JOIN ON GROUP BY ORDER AND OR NOT NULL")
-  .split(" "));
-const HASH_COMMENTS = /^(?:py|python|sh|bash|shell|zsh|rb|ruby|ya?ml|toml|r|perl|make|makefile|ini|dockerfile)$/i;
+const KEYWORDS = new Set(
+  `abstract and as assert async await bool boolean break case catch char class const
+   continue def default defer del delete do double elif else end enum except export extends
+   extern false False final finally float fn for foreach from func function global go if
+   impl implements import in int interface is lambda let local long match mod module mut
+   namespace new nil None nonlocal not null or package pass private protected pub public
+   raise require return select self short signed sizeof static struct super switch then
+   this throw throws trait true True try type typedef typeof union unsigned use using var
+   virtual void volatile where while with yield SELECT FROM WHERE INSERT UPDATE DELETE JOIN
+   ON GROUP BY ORDER AND OR NOT NULL`.split(/\s+/),
+);
+const HASH_COMMENTS =
+  /^(?:py|python|sh|bash|shell|zsh|rb|ruby|ya?ml|toml|r|perl|make|makefile|ini|dockerfile)$/i;
 const NO_COLOURS = /^(?:|text|txt|plain|plaintext|csv|md|markdown)$/i;
 
 const DASH_COMMENTS = /^(?:sql|lua|haskell|hs|ada)$/i;
 
-const WORDS = String.raw`"""[\s\S]*?(?:"""|$)|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|` +
-  "`(?:[^`\\\\]|\\\\.)*`?" + String.raw`|\b\d[\w.]*|[A-Za-z_]\w*`;
+const WORDS =
+  String.raw`"""[\s\S]*?(?:"""|$)|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|` +
+  "`(?:[^`\\\\]|\\\\.)*`?" +
+  String.raw`|\b\d[\w.]*|[A-Za-z_]\w*`;
 const withHash = new RegExp(String.raw`#[^\n]*|` + WORDS, "g");
 const withDashes = new RegExp(String.raw`--[^\n]*|` + WORDS, "g");
 const withSlashes = new RegExp(String.raw`\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|` + WORDS, "g");

@@ -16,23 +16,39 @@ export interface Sampling {
 }
 
 export const noSampling: Sampling = {
-  temperature: null, top_p: null, top_k: null, min_p: null, repetition_penalty: null,
-  max_tokens: null, seed: null,
+  temperature: null,
+  top_p: null,
+  top_k: null,
+  min_p: null,
+  repetition_penalty: null,
+  max_tokens: null,
+  seed: null,
 };
 
-const oneOf = <T extends string>(values: readonly T[], fallback: T) => (value: T) =>
-  values.includes(value) ? value : fallback;
+const oneOf =
+  <T extends string>(values: readonly T[], fallback: T) =>
+  (value: T) =>
+    values.includes(value) ? value : fallback;
 
 export const browserLanguage: Language = navigator.language.toLowerCase().startsWith("zh")
-  ? "zh" : "en";
-export const language = createStoredStore<Language>("tandem.language", browserLanguage,
-  oneOf(["en", "zh"], browserLanguage));
-export const theme = createStoredStore<Theme>("tandem.theme", "system",
-  oneOf(["system", "light", "dark"], "system"));
+  ? "zh"
+  : "en";
+export const language = createStoredStore<Language>(
+  "tandem.language",
+  browserLanguage,
+  oneOf(["en", "zh"], browserLanguage),
+);
+export const theme = createStoredStore<Theme>(
+  "tandem.theme",
+  "system",
+  oneOf(["system", "light", "dark"], "system"),
+);
 export const apiKey = createStoredStore<string>("tandem.key", "", String);
 export const lastModel = createStoredStore<string>("tandem.model", "", String);
-export const lastSampling = createStoredStore<Sampling>("tandem.sampling", noSampling,
-  (value) => ({ ...noSampling, ...value }));
+export const lastSampling = createStoredStore<Sampling>("tandem.sampling", noSampling, (value) => ({
+  ...noSampling,
+  ...value,
+}));
 
 // The theme in use, on the root element for the style sheets.
 export function applyPreferences(): void {

@@ -2,7 +2,8 @@
 const Z = 1.96;
 
 export function wilson(right: number, n: number): { low: number; high: number } {
-  const p = right / n, z2 = Z * Z;
+  const p = right / n,
+    z2 = Z * Z;
   const middle = p + z2 / (2 * n);
   const spread = Z * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
   return {

@@ -7,10 +7,15 @@ export function CodeBlock({ code, language }: { code: string; language: string }
   const pieces = useMemo(() => highlight(code, name), [code, name]);
   return (
     <figure class="code">
-      <figcaption><span>{name}</span><CopyButton text={code} /></figcaption>
-      <pre tabIndex={0}><code>
-        {pieces.map(([kind, text]) => (kind ? <span class={`code-${kind}`}>{text}</span> : text))}
-      </code></pre>
+      <figcaption>
+        <span>{name}</span>
+        <CopyButton text={code} />
+      </figcaption>
+      <pre tabIndex={0}>
+        <code>
+          {pieces.map(([kind, text]) => (kind ? <span class={`code-${kind}`}>{text}</span> : text))}
+        </code>
+      </pre>
     </figure>
   );
 }

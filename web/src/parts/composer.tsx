@@ -31,16 +31,36 @@ export function Composer(props: Props) {
     if (canSend) props.onSend();
   };
   return (
-    <form class="composer" onSubmit={(event) => { event.preventDefault(); if (canSend) props.onSend(); }}>
-      <textarea ref={area} rows={1} aria-label={words.message} title={words.sendHint}
-        placeholder={props.placeholder} value={props.text} onKeyDown={onKeyDown}
-        onInput={(event) => props.onText(event.currentTarget.value)} />
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (canSend) props.onSend();
+      }}
+    >
+      <textarea
+        ref={area}
+        rows={1}
+        aria-label={words.message}
+        title={words.sendHint}
+        placeholder={props.placeholder}
+        value={props.text}
+        onKeyDown={onKeyDown}
+        onInput={(event) => props.onText(event.currentTarget.value)}
+      />
       <div class="composer-row">
         {props.children}
-        {props.isBusy
-          ? <IconButton icon="stop" label={words.stop} onClick={props.onStop} class="primary" />
-          : <IconButton icon="send" label={words.send} onClick={props.onSend} disabled={!canSend}
-            class="primary" />}
+        {props.isBusy ? (
+          <IconButton icon="stop" label={words.stop} onClick={props.onStop} class="primary" />
+        ) : (
+          <IconButton
+            icon="send"
+            label={words.send}
+            onClick={props.onSend}
+            disabled={!canSend}
+            class="primary"
+          />
+        )}
       </div>
     </form>
   );

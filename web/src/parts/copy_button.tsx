@@ -22,7 +22,11 @@ export function CopyButton({ text }: { text: string }) {
     setTimeout(() => setDone(false), 1500);
   };
   return (
-    <IconButton icon={done ? "check" : "copy"} label={done ? words.copied : words.copy}
-      onClick={onClick} class="copy" />
+    <IconButton
+      icon={done ? "check" : "copy"}
+      label={done ? words.copied : words.copy}
+      onClick={onClick}
+      class="copy"
+    />
   );
 }

@@ -4,10 +4,14 @@ import type { Failure } from "../lib/answer_stream";
 // What to do about a refusal, by its code (docs/serving.md lists them).
 function remedyOf(failure: Failure, words: Words): string {
   const remedies: Record<string, string> = {
-    unreachable: words.remedyUnreachable, connection_lost: words.remedyUnreachable,
-    context_length_exceeded: words.remedyContext, queue_full: words.remedyQueue,
-    models_busy: words.remedyQueue, out_of_memory: words.remedyMemory,
-    timeout: words.remedyTimeout, invalid_api_key: words.remedyKey,
+    unreachable: words.remedyUnreachable,
+    connection_lost: words.remedyUnreachable,
+    context_length_exceeded: words.remedyContext,
+    queue_full: words.remedyQueue,
+    models_busy: words.remedyQueue,
+    out_of_memory: words.remedyMemory,
+    timeout: words.remedyTimeout,
+    invalid_api_key: words.remedyKey,
     shutting_down: words.remedyShutdown,
   };
   return remedies[failure.code] ?? "";
@@ -27,9 +31,15 @@ export function FailureNote({ failure, onRetry }: Props) {
   const words = useWords();
   return (
     <div class="note error" role="alert">
-      <p><strong>{words.errorTitle}.</strong> {titleOf(failure, words)}</p>
+      <p>
+        <strong>{words.errorTitle}.</strong> {titleOf(failure, words)}
+      </p>
       <p>{remedyOf(failure, words)}</p>
-      {onRetry && <button type="button" onClick={onRetry}>{words.tryAgain}</button>}
+      {onRetry && (
+        <button type="button" onClick={onRetry}>
+          {words.tryAgain}
+        </button>
+      )}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import type { Answer, Progress } from "../lib/answer_stream";
 
 interface Facts {
   firstToken: number; // seconds; 0: unknown
-  speed: number;      // tokens per second; 0: unknown
+  speed: number; // tokens per second; 0: unknown
 }
 
 function live(progress: Progress): Facts {
@@ -37,6 +37,11 @@ export function Figures({ answer, progress }: { answer: Answer; progress?: Progr
     speed > 0 && fill(words.rate, { rate: rate(speed) }),
   ].filter(Boolean);
   const hint = cached
-    ? fill(words.cached, { n: cached, all: answer.usage!.prompt_tokens }) : undefined;
-  return <span class="figures" title={hint}>{parts.join(" · ")}</span>;
+    ? fill(words.cached, { n: cached, all: answer.usage!.prompt_tokens })
+    : undefined;
+  return (
+    <span class="figures" title={hint}>
+      {parts.join(" · ")}
+    </span>
+  );
 }

@@ -17,7 +17,9 @@ const paths = {
   right: "M10 6l6 6-6 6",
   more: "M5 12h.01M12 12h.01M19 12h.01",
   settings: "M4 8h9M17 8h3M4 16h3M11 16h9M15 6v4M9 14v4",
-  sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M19 5l-1.4 1.4M6.4 17.6L5 19",
+  sun:
+    "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z" +
+    "M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M19 5l-1.4 1.4M6.4 17.6L5 19",
   moon: "M20 14A8 8 0 0 1 10 4a8 8 0 1 0 10 10z",
   screen: "M3 5h18v11H3zM9 20h6",
   key: "M8 12a4 4 0 1 0 0 .01M12 12h9M18 12v3",
@@ -27,5 +29,7 @@ const paths = {
 export type IconName = keyof typeof paths;
 
 export const Icon = ({ name }: { name: IconName }) => (
-  <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d={paths[name]} /></svg>
+  <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
+    <path d={paths[name]} />
+  </svg>
 );

@@ -10,8 +10,15 @@ interface Props {
 }
 
 export const IconButton = ({ icon, label, onClick, disabled, pressed, class: kind }: Props) => (
-  <button type="button" class={`icon-button ${kind ?? ""}`} aria-label={label} title={label}
-    aria-pressed={pressed} disabled={disabled} onClick={onClick}>
+  <button
+    type="button"
+    class={`icon-button ${kind ?? ""}`}
+    aria-label={label}
+    title={label}
+    aria-pressed={pressed}
+    disabled={disabled}
+    onClick={onClick}
+  >
     <Icon name={icon} />
   </button>
 );

@@ -22,12 +22,26 @@ export function KeyDialog() {
     <Dialog title={words.keyTitle} onClose={() => keyWanted.set(false)}>
       <p>{words.keyWanted}</p>
       <form onSubmit={save}>
-        <input type="password" aria-label={words.keyTitle} autocomplete="off" autoFocus value={key}
-          onInput={(event) => setKey(event.currentTarget.value)} />
-        {isWrong && <p class="note error" role="alert">{words.keyWrong}</p>}
+        <input
+          type="password"
+          aria-label={words.keyTitle}
+          autocomplete="off"
+          autoFocus
+          value={key}
+          onInput={(event) => setKey(event.currentTarget.value)}
+        />
+        {isWrong && (
+          <p class="note error" role="alert">
+            {words.keyWrong}
+          </p>
+        )}
         <div class="row end">
-          <button type="button" onClick={() => keyWanted.set(false)}>{words.cancel}</button>
-          <button type="submit" class="primary" disabled={!key.trim()}>{words.save}</button>
+          <button type="button" onClick={() => keyWanted.set(false)}>
+            {words.cancel}
+          </button>
+          <button type="submit" class="primary" disabled={!key.trim()}>
+            {words.save}
+          </button>
         </div>
       </form>
     </Dialog>

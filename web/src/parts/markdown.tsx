@@ -25,11 +25,20 @@ function Block({ token }: { token: Token }) {
 }
 
 const Blocks = ({ tokens }: { tokens: Token[] }) => (
-  <>{tokens.filter((t) => !["space", "def", "checkbox"].includes(t.type))
-    .map((token, i) => <Block key={`${i}-${token.type}`} token={token} />)}</>
+  <>
+    {tokens
+      .filter((t) => !["space", "def", "checkbox"].includes(t.type))
+      .map((token, i) => (
+        <Block key={`${i}-${token.type}`} token={token} />
+      ))}
+  </>
 );
 
 export function Markdown({ text }: { text: string }) {
   const tokens = useMemo(() => parseBlocks(text), [text]);
-  return <div class="prose"><Blocks tokens={tokens} /></div>;
+  return (
+    <div class="prose">
+      <Blocks tokens={tokens} />
+    </div>
+  );
 }

@@ -51,8 +51,15 @@ export function Menu({ label, icon = "more", items }: Props) {
       {open && (
         <div class="menu-list" role="menu" aria-label={label}>
           {items.map((item) => (
-            <button type="button" role="menuitem" class={item.isDangerous ? "danger" : ""}
-              onClick={() => { close(); item.run(); }}>
+            <button
+              type="button"
+              role="menuitem"
+              class={item.isDangerous ? "danger" : ""}
+              onClick={() => {
+                close();
+                item.run();
+              }}
+            >
               {item.label}
             </button>
           ))}

@@ -16,14 +16,29 @@ export function PreferenceRow() {
   const names = { system: words.themeSystem, light: words.themeLight, dark: words.themeDark };
   return (
     <div class="preferences">
-      <IconButton icon={icons[chosen]} label={`${words.theme}: ${names[chosen]}`}
-        onClick={() => theme.set(order[(order.indexOf(chosen) + 1) % order.length])} />
+      <IconButton
+        icon={icons[chosen]}
+        label={`${words.theme}: ${names[chosen]}`}
+        onClick={() => theme.set(order[(order.indexOf(chosen) + 1) % order.length])}
+      />
       {key && <IconButton icon="key" label={words.keyTitle} onClick={() => keyWanted.set(true)} />}
       <div class="switch" role="group" aria-label={words.language}>
-        <button type="button" lang="en" aria-pressed={spoken === "en"}
-          onClick={() => language.set("en")}>English</button>
-        <button type="button" lang="zh-CN" aria-pressed={spoken === "zh"}
-          onClick={() => language.set("zh")}>中文</button>
+        <button
+          type="button"
+          lang="en"
+          aria-pressed={spoken === "en"}
+          onClick={() => language.set("en")}
+        >
+          English
+        </button>
+        <button
+          type="button"
+          lang="zh-CN"
+          aria-pressed={spoken === "zh"}
+          onClick={() => language.set("zh")}
+        >
+          中文
+        </button>
       </div>
     </div>
   );

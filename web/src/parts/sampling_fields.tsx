@@ -33,9 +33,16 @@ export function SamplingFields({ value, onChange }: Props) {
       {(Object.keys(bounds) as (keyof Sampling)[]).map((name) => (
         <label class="field" title={name === "temperature" ? words.temperatureHint : undefined}>
           <span>{words[name]}</span>
-          <input type="number" name={name} inputMode="decimal" {...bounds[name]} step="any"
-            placeholder={words.defaultValue} value={value[name] ?? ""}
-            onChange={(event) => set(name, event.currentTarget)} />
+          <input
+            type="number"
+            name={name}
+            inputMode="decimal"
+            {...bounds[name]}
+            step="any"
+            placeholder={words.defaultValue}
+            value={value[name] ?? ""}
+            onChange={(event) => set(name, event.currentTarget)}
+          />
         </label>
       ))}
     </div>

@@ -18,8 +18,10 @@ export function useFetched<T>(get: () => Promise<T>, key: string): Fetched<T> {
     let isCurrent = true;
     setState({});
     if (!lacksKey)
-      get().then((value) => isCurrent && setState({ value }),
-        (error) => isCurrent && setState({ failure: toFailure(error) }));
+      get().then(
+        (value) => isCurrent && setState({ value }),
+        (error) => isCurrent && setState({ failure: toFailure(error) }),
+      );
     return () => {
       isCurrent = false;
     };

@@ -3,7 +3,7 @@ import { bytes, parameters, rate, seconds } from "../lib/format";
 import type { Candidate, Report } from "./runs";
 
 const show = <T,>(value: T | null | undefined, form: (value: T) => string): string =>
-  (value === null || value === undefined ? "–" : form(value));
+  value === null || value === undefined ? "–" : form(value);
 
 // Speed and size of both models.
 export function FactsTable({ report }: { report: Report }) {
@@ -22,10 +22,24 @@ export function FactsTable({ report }: { report: Report }) {
   return (
     <div class="card scroll">
       <table class="facts">
-        <thead><tr><th /><th class="name-a" scope="col">{a.name}</th><th class="name-b" scope="col">{b.name}</th></tr></thead>
+        <thead>
+          <tr>
+            <th />
+            <th class="name-a" scope="col">
+              {a.name}
+            </th>
+            <th class="name-b" scope="col">
+              {b.name}
+            </th>
+          </tr>
+        </thead>
         <tbody>
           {rows.map(([name, value]) => (
-            <tr><th scope="row">{name}</th><td>{value(a)}</td><td>{value(b)}</td></tr>
+            <tr>
+              <th scope="row">{name}</th>
+              <td>{value(a)}</td>
+              <td>{value(b)}</td>
+            </tr>
           ))}
         </tbody>
       </table>

@@ -19,8 +19,12 @@ function SideLine({ side, name }: { side: RunSide; name: "a" | "b" }) {
 function RunCard({ run }: { run: Run }) {
   const words = useWords();
   const spoken = useStore(language);
-  const facts = [run.suite, run.items !== null && fill(words.items, { n: run.items }),
-    run.started && when(run.started, spoken), run.partial && words.partial].filter(Boolean);
+  const facts = [
+    run.suite,
+    run.items !== null && fill(words.items, { n: run.items }),
+    run.started && when(run.started, spoken),
+    run.partial && words.partial,
+  ].filter(Boolean);
   return (
     <li>
       <a class="run-card" href={addressOf("reports", run.id)}>
@@ -45,10 +49,16 @@ export function RunsView() {
       {value?.runs.length === 0 && (
         <div class="note">
           <p>{value.has_store ? words.noRuns : words.noStore}</p>
-          <pre>tandem compare MODEL_A MODEL_B --out out/first{"\n"}tandem serve MODEL… --runs out</pre>
+          <pre>
+            tandem compare MODEL_A MODEL_B --out out/first{"\n"}tandem serve MODEL… --runs out
+          </pre>
         </div>
       )}
-      <ul>{value?.runs.map((run) => <RunCard key={run.id} run={run} />)}</ul>
+      <ul>
+        {value?.runs.map((run) => (
+          <RunCard key={run.id} run={run} />
+        ))}
+      </ul>
       {value !== undefined && value.not_listed > 0 && (
         <p class="hint">{fill(words.notListed, { n: value.not_listed })}</p>
       )}

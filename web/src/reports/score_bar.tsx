@@ -11,9 +11,13 @@ export const ScoreBar = ({ side, score, interval, label }: Props) => (
     <span class="track">
       {score !== null && <span class="value" style={{ width: `${score * 10}%` }} />}
       {interval && (
-        <span class="interval" style={{
-          left: `${interval[0] * 10}%`, width: `${(interval[1] - interval[0]) * 10}%`,
-        }} />
+        <span
+          class="interval"
+          style={{
+            left: `${interval[0] * 10}%`,
+            width: `${(interval[1] - interval[0]) * 10}%`,
+          }}
+        />
       )}
     </span>
     <b>{score === null ? "–" : score.toFixed(1)}</b>

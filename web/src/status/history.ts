@@ -20,7 +20,8 @@ async function look(): Promise<void> {
 
 // Looks again and again while the page is visible; returns how to end that.
 export function watch(): () => void {
-  let timer = 0, isOver = false;
+  let timer = 0,
+    isOver = false;
   const again = async () => {
     if (!document.hidden) await look().catch(() => {}); // the banner says what is wrong
     if (!isOver) timer = window.setTimeout(again, EVERY);
@@ -64,4 +65,4 @@ export function cacheUse(moments: Moment[], model: string): Series {
 }
 
 export const latestModels = (moments: Moment[]): string[] =>
-  (moments.length > 0 ? modelsOf(moments[moments.length - 1].metrics) : []);
+  moments.length > 0 ? modelsOf(moments[moments.length - 1].metrics) : [];

@@ -48,13 +48,20 @@ function buckets(metrics: Metrics, name: string): Map<number, number> {
 
 // The quantile of what a histogram counted between two looks, in its unit; null: nothing. Within a
 // bucket, values are taken to lie evenly.
-export function quantile(before: Metrics, now: Metrics, name: string, share: number): number | null {
+export function quantile(
+  before: Metrics,
+  now: Metrics,
+  name: string,
+  share: number,
+): number | null {
   const old = buckets(before, name);
-  const counts = [...buckets(now, name)].sort(([x], [y]) => x - y)
+  const counts = [...buckets(now, name)]
+    .sort(([x], [y]) => x - y)
     .map(([bound, n]) => [bound, n - (old.get(bound) ?? 0)] as const);
   const rank = share * (counts.at(-1)?.[1] ?? 0);
   if (!(rank > 0)) return null;
-  let lower = 0, below = 0;
+  let lower = 0,
+    below = 0;
   for (const [bound, n] of counts) {
     if (n >= rank)
       return bound === Infinity ? lower : lower + (bound - lower) * ((rank - below) / (n - below));

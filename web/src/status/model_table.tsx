@@ -12,9 +12,12 @@ export function ModelTable({ metrics }: { metrics: Metrics }) {
       <table class="facts">
         <thead>
           <tr>
-            <th scope="col">{words.model}</th><th scope="col">{words.family}</th>
-            <th scope="col">{words.parameters}</th><th scope="col">{words.weights}</th>
-            <th scope="col">{words.context}</th><th scope="col">{words.memory}</th>
+            <th scope="col">{words.model}</th>
+            <th scope="col">{words.family}</th>
+            <th scope="col">{words.parameters}</th>
+            <th scope="col">{words.weights}</th>
+            <th scope="col">{words.context}</th>
+            <th scope="col">{words.memory}</th>
             <th scope="col">{words.answersGiven}</th>
           </tr>
         </thead>
@@ -26,10 +29,15 @@ export function ModelTable({ metrics }: { metrics: Metrics }) {
                 <>
                   <td>{model.family}</td>
                   <td>{model.parameters && parameters(model.parameters)}</td>
-                  <td>{model.weight_type}</td><td>{model.context_length}</td>
+                  <td>{model.weight_type}</td>
+                  <td>{model.context_length}</td>
                   <td>{model.memory_bytes && bytes(model.memory_bytes)}</td>
                 </>
-              ) : <td colSpan={5} class="hint">{words.notLoaded}</td>}
+              ) : (
+                <td colSpan={5} class="hint">
+                  {words.notLoaded}
+                </td>
+              )}
               <td>{total(metrics, "tandem_answers_total", model.id)}</td>
             </tr>
           ))}

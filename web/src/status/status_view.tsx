@@ -20,7 +20,12 @@ interface Machine {
 const fetchMachine = async (): Promise<Machine> => (await request("machine")).json();
 
 function Figure({ name, value }: { name: string; value: string }) {
-  return <div class="card figure"><dt>{name}</dt><dd>{value}</dd></div>;
+  return (
+    <div class="card figure">
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
 }
 
 function Figures({ moments }: { moments: Moment[] }) {
@@ -31,9 +36,18 @@ function Figures({ moments }: { moments: Moment[] }) {
   const speed = rates(moments, "tandem_answer_tokens_total").at(-1);
   return (
     <dl class="figures-row">
-      <Figure name={words.runningRequests} value={String(total(metrics, "tandem_requests_running"))} />
-      <Figure name={words.waitingRequests} value={String(total(metrics, "tandem_requests_waiting"))} />
-      <Figure name={words.tokensPerSecond} value={speed === null || speed === undefined ? "–" : rate(speed)} />
+      <Figure
+        name={words.runningRequests}
+        value={String(total(metrics, "tandem_requests_running"))}
+      />
+      <Figure
+        name={words.waitingRequests}
+        value={String(total(metrics, "tandem_requests_waiting"))}
+      />
+      <Figure
+        name={words.tokensPerSecond}
+        value={speed === null || speed === undefined ? "–" : rate(speed)}
+      />
       <Figure name={words.cacheHits} value={prompts ? percent(cached / prompts) : "–"} />
       <Figure name={words.residentMemory} value={bytes(total(metrics, "tandem_resident_bytes"))} />
     </dl>
@@ -54,10 +68,14 @@ export default function StatusView() {
       <section class="status">
         <h1>{words.status}</h1>
         <p class="hint">
-          {machine && fill(words.machine, {
-            version: machine.tandem, cpu: machine.cpu, cpus: machine.cpus,
-            memory: bytes(machine.memory_bytes), system: machine.system,
-          })}
+          {machine &&
+            fill(words.machine, {
+              version: machine.tandem,
+              cpu: machine.cpu,
+              cpus: machine.cpus,
+              memory: bytes(machine.memory_bytes),
+              system: machine.system,
+            })}
         </p>
         {!latest && <p class="waiting">{words.loading}</p>}
         {latest && (
