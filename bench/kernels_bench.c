@@ -12,18 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 4096, COLS = 4096, MANY = 512, MOST_RUNS = 200, COPIES = 8 };
+enum { ROWS = 4096, COLS = 4096, MANY = 512, MOST_RUNS = 200, STORED = 1 << 29 };
 
 struct bench {
     struct compute compute;
     struct activations activations;
     unsigned char *packed; /* as `stored`, where the kernels want panels */
     size_t packed_bytes;   /* of one matrix; 0: they do not */
-    unsigned char *stored; /* COPIES matrices of the type, so that one row reads from memory */
+    unsigned char *stored; /* STORED bytes: many matrices, so that one row reads from memory */
     float *x, *y;
     double seconds;
     enum tensor_type type;
-    size_t n_rows, copy;
+    size_t n_rows, copy, copies;
 };
 
 static int compare_doubles(const void *a, const void *b)
@@ -66,7 +66,7 @@ static void decode(struct bench *b)
 static void multiply(struct bench *b)
 {
     size_t bytes = matrix_bytes(b);
-    b->copy = (b->copy + 1) % COPIES;
+    b->copy = (b->copy + 1) % b->copies;
     struct matrix w = {.type = b->type,
                        .rows = ROWS,
                        .cols = COLS,
@@ -81,9 +81,10 @@ static void pack_all(struct bench *b)
 {
     size_t bytes = matrix_bytes(b);
     struct matrix w = {.type = b->type, .rows = ROWS, .cols = COLS, .row_bytes = bytes / ROWS};
+    b->copies = STORED / bytes;
     b->packed_bytes = matmul_packed_bytes(&b->compute, &w);
-    b->packed = b->packed_bytes ? mem_map(COPIES * b->packed_bytes) : NULL;
-    for (size_t i = 0; i < COPIES && b->packed; i++) {
+    b->packed = b->packed_bytes ? mem_map(b->copies * b->packed_bytes) : NULL;
+    for (size_t i = 0; i < b->copies && b->packed; i++) {
         w.data = b->stored + i * bytes;
         matmul_pack(&b->compute, &w, b->packed + i * b->packed_bytes);
     }
@@ -100,7 +101,7 @@ static void bench_type(struct bench *b, enum tensor_type type)
     printf("%-7s %-7s %-5s %8.2f", b->compute.kernels->name, quant ? quant->name : "-",
            tensor_type_info(type)->name, 64e-9 * COLS / decode_time);
     pack_all(b);
-    static const size_t rows[] = {1, 4, 16, MANY};
+    static const size_t rows[] = {1, 8, 16, 32, 48, 64, 128, MANY};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         b->n_rows = rows[i];
         double time = measure(b, multiply);
@@ -108,7 +109,7 @@ static void bench_type(struct bench *b, enum tensor_type type)
         fflush(stdout);
     }
     putchar('\n');
-    mem_unmap(b->packed, COPIES * b->packed_bytes);
+    mem_unmap(b->packed, b->copies * b->packed_bytes);
 }
 
 /* Numbers of ordinary size in every type: bytes 0x20 to 0x3F are scales from 0.01 to 1.9. */
@@ -147,21 +148,21 @@ int main(int argc, char **argv)
 {
     struct bench b = {.seconds = argc > 2 ? strtod(argv[2], NULL) : 0.3};
     size_t threads = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-    size_t size = (size_t)COPIES * ROWS * COLS * sizeof(float);
     int failed = 0;
-    b.stored = mem_aligned(4096, 1, size);
+    b.stored = mem_aligned(4096, 1, STORED);
     b.x = mem_aligned(64, (size_t)MANY * COLS, sizeof(float));
     b.y = mem_aligned(64, (size_t)MANY * ROWS, sizeof(float));
     if (!b.stored || !b.x || !b.y) {
         fprintf(stderr, "out of memory\n");
         return 1;
     }
-    fill_stored(b.stored, size);
+    fill_stored(b.stored, STORED);
     for (size_t i = 0; i < (size_t)MANY * COLS; i++)
         b.x[i] = (float)(i % 17) - 8;
     printf("%zu threads, %d x %d           Gvalue/s     GB/s  GFLOP/s with rows of x\n", threads,
            ROWS, COLS);
-    printf("table   quant   type    decode    row 1        4       16      512\n");
+    printf("table   quant   type    decode    row 1        8       16       32       48       64   "
+           "   128      512\n");
     for (const char *const *isa = kernels_available(); *isa && !failed; isa++)
         if (argc > 3 ? !strcmp(argv[3], *isa) : strcmp(*isa, "scalar") != 0)
             failed = bench_table(&b, *isa, threads, argc > 4 ? argv[4] : NULL);

@@ -213,9 +213,11 @@ static void read_work(void *context, size_t thread, size_t n_threads)
     uint64_t sum[8] = {0};
     size_t begin, end;
     thread_share(r->n, 8, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i + 8 <= end; i += 8)
+    for (size_t i = begin; i + 8 <= end; i += 8) {
+        __builtin_prefetch(r->data + i + 1024, 0, 2);
         for (size_t k = 0; k < 8; k++)
             sum[k] += r->data[i + k];
+    }
     for (size_t k = 0; k < 8; k++)
         sink = (float)sum[k];
 }

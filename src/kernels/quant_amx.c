@@ -7,7 +7,8 @@
 #include "kernels/quant_tables.h"
 #include "kernels/quant_vectors.h"
 
-enum { FEWEST_ROWS = 6 }; /* in a tile: for less, VNNI is as fast */
+/* For less, in all or in the last tile, VNNI is as fast. */
+enum { FEWEST_ROWS = 14, FEWEST_IN_TILE = 6 };
 
 /* A chunk of a panel, and tiles as they are stored. */
 struct scratch {
@@ -139,21 +140,29 @@ INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *
         _mm512_mask_storeu_ps(to + r * job->y_stride, r < rows ? mask : 0, y[r]);
 }
 
-INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)
+/* Blocks [first, first + n) of panel p. */
+INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, size_t n_rows,
+                           size_t p, const uint8_t *panel, size_t first, size_t n)
 {
     const struct panel_format *f = &panel_formats[type];
     struct scratch *s = job->scratch;
-    size_t blocks = job->a->n_blocks, bytes = panel_bytes(f, blocks);
-    for (size_t first = 0, n; first < blocks; first += n) {
-        n = blocks - first < QUANT_CHUNK ? blocks - first : QUANT_CHUNK;
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++) {
-            const uint8_t *panel = job->data + p * bytes;
-            __mmask16 mask = first_lanes(panel_outputs(job, p));
-            spread_chunk(type, true, panel, panel + panel_scales_at(f, blocks), first, n, &s->w);
-            for (size_t r = 0; r < n_rows; r += TILE_ROWS)
-                multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n,
-                              s, job->y + p * PANEL_OUTPUTS, mask);
-        }
+    __mmask16 mask = first_lanes(panel_outputs(job, p));
+    spread_chunk(type, true, panel, panel + panel_scales_at(f, job->a->n_blocks), first, n, &s->w);
+    for (size_t r = 0; r < n_rows; r += TILE_ROWS)
+        multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
+                      job->y + p * PANEL_OUTPUTS, mask);
+}
+
+INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)
+{
+    const struct panel_format *f = &panel_formats[type];
+    size_t blocks = job->a->n_blocks, bytes = panel_bytes(f, blocks), band = band_blocks(n_rows);
+    for (size_t b = 0; b < blocks; b += band) {
+        size_t end = blocks - b < band ? blocks : b + band;
+        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++)
+            for (size_t first = b; first < end; first += QUANT_CHUNK)
+                multiply_chunk(type, job, n_rows, p, job->data + p * bytes, first,
+                               end - first < QUANT_CHUNK ? end - first : QUANT_CHUNK);
     }
 }
 
@@ -175,7 +184,9 @@ static void multiply_tiles(const struct quant_job *job, size_t n_rows)
 static void multiply_panels(const struct quant_job *job)
 {
     size_t n_rows = job->a->n_rows, rest = n_rows % TILE_ROWS;
-    size_t in_tiles = rest < FEWEST_ROWS ? n_rows - rest : n_rows;
+    size_t in_tiles = rest < FEWEST_IN_TILE ? n_rows - rest : n_rows;
+    if (n_rows < FEWEST_ROWS)
+        in_tiles = 0;
     if (in_tiles) {
         configure_tiles();
         multiply_tiles(job, in_tiles);

@@ -99,6 +99,8 @@ INLINE void multiply_parts(enum tensor_type type, const bool few, const size_t r
             y[p][r] = load_outputs(span, to + r * job->y_stride, (part + p) * LANES);
     }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
+        if (few)
+            fetch_ahead(span->codes + b * f->code_bytes, f->code_bytes);
         UNROLL
         for (size_t p = 0; p < parts; p++) {
             struct vector_block w;
@@ -167,31 +169,40 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
     }
 }
 
+/* Blocks [begin, end) of panel p by rows from `first_row`. */
+INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
+                           size_t p, size_t first_row, size_t begin, size_t end)
+{
+    const struct panel_format *f = &panel_formats[type];
+    const uint8_t *panel = job->data + p * panel_bytes(f, job->a->n_blocks);
+    struct span span = {.codes = panel,
+                        .scales = panel + panel_scales_at(f, job->a->n_blocks),
+                        .spread = job->scratch,
+                        .begin = begin,
+                        .end = end,
+                        .y = job->y + p * PANEL_OUTPUTS,
+                        .outputs = panel_outputs(job, p)};
+    if (few) {
+        multiply_groups(type, true, job, &span, first_row);
+        return;
+    }
+    spread_chunk(type, SIGNED_CODES(f->codes), panel, span.scales, begin, end - begin,
+                 job->scratch);
+    multiply_groups(type, false, job, &span, first_row);
+}
+
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t first_row)
 {
-    const struct panel_format *f = &panel_formats[type];
     size_t blocks = job->a->n_blocks, rows = job->a->n_rows - first_row;
-    size_t chunk = rows > FEW_ROWS ? QUANT_CHUNK : blocks;
-    for (size_t b = 0; b < blocks; b += chunk) {
-        size_t end = blocks - b < chunk ? blocks : b + chunk;
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++) {
-            const uint8_t *panel = job->data + p * panel_bytes(f, blocks);
-            struct span span = {.codes = panel,
-                                .scales = panel + panel_scales_at(f, blocks),
-                                .spread = job->scratch,
-                                .begin = b,
-                                .end = end,
-                                .y = job->y + p * PANEL_OUTPUTS,
-                                .outputs = panel_outputs(job, p)};
-            if (rows <= FEW_ROWS) {
-                multiply_groups(type, true, job, &span, first_row);
-            } else {
-                spread_chunk(type, SIGNED_CODES(f->codes), panel, span.scales, b, end - b,
-                             job->scratch);
-                multiply_groups(type, false, job, &span, first_row);
-            }
-        }
+    const bool few = rows <= FEW_ROWS;
+    size_t band = few ? blocks : band_blocks(rows), chunk = few ? blocks : QUANT_CHUNK;
+    for (size_t b = 0; b < blocks; b += band) {
+        size_t end = blocks - b < band ? blocks : b + band;
+        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++)
+            for (size_t first = b; first < end; first += chunk)
+                multiply_chunk(type, few, job, p, first_row, first,
+                               end - first < chunk ? end : first + chunk);
     }
 }
 

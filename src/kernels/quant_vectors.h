@@ -79,6 +79,20 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *p, size_t b, size_
     }
 }
 
+/* Weights come from memory, as fast as their addresses are known: what hardware fetches ahead by
+ * itself ends with a page. Bytes, into the second cache and the first. */
+enum { FETCH_FAR = 4096, FETCH_NEAR = 1024 };
+
+/* What follows block b of a panel's codes, of this panel or the next. */
+INLINE void fetch_ahead(const uint8_t *codes, const size_t bytes)
+{
+    UNROLL
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(codes + FETCH_FAR + i, 0, 2);
+        __builtin_prefetch(codes + FETCH_NEAR + i, 0, 3);
+    }
+}
+
 /* --- A chunk of a panel, decoded once for many rows --- */
 
 struct spread {
@@ -93,6 +107,7 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
 {
     const struct panel_format *f = &panel_formats[type];
     for (size_t b = 0; b < n; b++) {
+        fetch_ahead(codes + (first + b) * f->code_bytes, f->code_bytes);
         for (size_t part = 0; part < PARTS; part++) {
             struct vector_block w;
             load_codes_as(f, is_signed, codes + (first + b) * f->code_bytes, part, w.codes);
@@ -118,6 +133,15 @@ INLINE void load_spread(const struct spread *s, size_t b, size_t part, struct ve
 }
 
 /* --- A share's panels --- */
+
+/* How many blocks of `n_rows` activations stay in the second cache while a share's panels pass: a
+ * multiple of QUANT_CHUNK. */
+INLINE size_t band_blocks(size_t n_rows)
+{
+    enum { BAND_BYTES = 1 << 19 };
+    size_t chunks = BAND_BYTES / (QUANT_CHUNK * QUANT_BLOCK * n_rows);
+    return chunks ? chunks * QUANT_CHUNK : QUANT_CHUNK;
+}
 
 /* The first; a share that is empty begins where the matrix ends, not on a panel. */
 INLINE size_t first_panel(const struct quant_job *job)
