@@ -527,14 +527,14 @@ ON_EVERY_TABLE(test_special_values)
 /* --- Matrix products --- */
 
 /* A matrix of random blocks, not aligned, and rows of activations. */
-struct product {
+struct trial {
     struct matrix w;
     uint8_t *stored;
     float *x, *bias, *y, *expected;
     size_t n_rows;
 };
 
-static void product_make(struct product *p, enum tensor_type type, size_t rows, size_t cols,
+static void product_make(struct trial *p, enum tensor_type type, size_t rows, size_t cols,
                          size_t n_rows)
 {
     size_t row_bytes = 0;
@@ -561,7 +561,7 @@ static void product_make(struct product *p, enum tensor_type type, size_t rows, 
     mem_free(row);
 }
 
-static void product_free(struct product *p)
+static void product_free(struct trial *p)
 {
     mem_free(p->stored);
     mem_free(p->x);
@@ -570,7 +570,7 @@ static void product_free(struct product *p)
     mem_free(p->expected);
 }
 
-static void multiply_from(const struct compute *c, const struct product *p, const float *bias,
+static void multiply_from(const struct compute *c, const struct trial *p, const float *bias,
                           size_t first, size_t n, float *y)
 {
     struct activations a;
@@ -582,7 +582,7 @@ static void multiply_from(const struct compute *c, const struct product *p, cons
     activations_free(&a);
 }
 
-static void multiply(const struct compute *c, const struct product *p, size_t first, size_t n,
+static void multiply(const struct compute *c, const struct trial *p, size_t first, size_t n,
                      float *y)
 {
     multiply_from(c, p, p->bias, first, n, y);
@@ -598,7 +598,7 @@ static struct compute start(const char *isa, size_t threads, size_t cols)
     return c;
 }
 
-static void check_against_doubles(const struct product *p, const char *isa)
+static void check_against_doubles(const struct trial *p, const char *isa)
 {
     size_t cols = p->w.cols;
     float *row = mem_array(cols, sizeof *row);
@@ -618,7 +618,7 @@ static void check_against_doubles(const struct product *p, const char *isa)
     mem_free(row);
 }
 
-static void assert_same_bits(const struct product *p, const char *isa, const char *what, size_t n)
+static void assert_same_bits(const struct trial *p, const char *isa, const char *what, size_t n)
 {
     for (size_t i = 0; i < p->n_rows * p->w.rows; i++)
         if (memcmp(&p->y[i], &p->expected[i], sizeof *p->y))
@@ -631,7 +631,7 @@ static void assert_same_bits(const struct product *p, const char *isa, const cha
 static void test_matmul(const struct kernels *k)
 {
     for (int t = 0; t < TYPE_COUNT; t++) {
-        struct product p;
+        struct trial p;
         product_make(&p, (enum tensor_type)t, 100, 768, 33);
         for (size_t threads = 1; threads <= 3; threads++) {
             struct compute c = start(k->name, threads, p.w.cols);
@@ -653,7 +653,7 @@ static void test_rows_in_batches(const struct kernels *k)
         enum tensor_type type = (enum tensor_type)t;
         size_t cols =
             tensor_type_info(type)->block_length == 1 ? MATMUL_CHUNK + 13 : MATMUL_CHUNK + 256;
-        struct product p;
+        struct trial p;
         product_make(&p, type, 37, cols, 33);
         struct compute c = start(k->name, 2, cols);
         for (size_t r = 0; r < p.n_rows; r++)
@@ -674,7 +674,7 @@ ON_EVERY_TABLE(test_rows_in_batches)
 /* More rows than one panel of packed activations, with a matrix of little height. */
 static void test_many_rows(const struct kernels *k)
 {
-    struct product p;
+    struct trial p;
     product_make(&p, TYPE_Q8_0, 5, 1056, 401);
     struct compute c = start(k->name, 2, p.w.cols);
     multiply(&c, &p, 0, p.n_rows, p.y);
@@ -692,7 +692,7 @@ static void test_matmul_of_small_shapes(void **state)
     (void)state;
     for (const char *const *isa = kernels_available(); *isa; isa++) {
         for (size_t size = 1; size <= 40; size++) {
-            struct product p;
+            struct trial p;
             product_make(&p, TYPE_F32, size, 41 - size, 1 + size % 7);
             struct compute c = start(*isa, 2, p.w.cols);
             multiply(&c, &p, 0, p.n_rows, p.y);

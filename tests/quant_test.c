@@ -48,7 +48,7 @@ static void *guarded_create(struct guarded *g, size_t bytes)
     return g->memory + usable - bytes;
 }
 
-struct product {
+struct trial {
     struct matrix w;
     uint8_t *stored;
     struct guarded packed;
@@ -84,9 +84,9 @@ static void random_blocks(enum tensor_type type, uint32_t seed, uint8_t *out, si
     }
 }
 
-static struct product make(enum tensor_type type, size_t rows, size_t cols, size_t n_rows)
+static struct trial make(enum tensor_type type, size_t rows, size_t cols, size_t n_rows)
 {
-    struct product p = {.n_rows = n_rows};
+    struct trial p = {.n_rows = n_rows};
     size_t row_bytes = 0;
     uint32_t seed = 5;
     assert_true(tensor_type_bytes(type, cols, &row_bytes));
@@ -104,7 +104,7 @@ static struct product make(enum tensor_type type, size_t rows, size_t cols, size
 }
 
 /* Packs with the table's own wish; false where it has none. */
-static bool pack(const struct compute *c, struct product *p)
+static bool pack(const struct compute *c, struct trial *p)
 {
     size_t bytes = matmul_packed_bytes(c, &p->w);
     if (!bytes)
@@ -113,14 +113,14 @@ static bool pack(const struct compute *c, struct product *p)
     return true;
 }
 
-static void unpack(struct product *p)
+static void unpack(struct trial *p)
 {
     if (p->w.packed)
         munmap(p->packed.memory, p->packed.bytes);
     p->w.packed = NULL;
 }
 
-static void release(struct product *p)
+static void release(struct trial *p)
 {
     unpack(p);
     mem_free(p->stored);
@@ -129,7 +129,7 @@ static void release(struct product *p)
 }
 
 /* All rows, `batch` at a time; the result is the caller's. */
-static float *multiply(const struct compute *c, const struct product *p, size_t batch)
+static float *multiply(const struct compute *c, const struct trial *p, size_t batch)
 {
     struct activations a;
     struct error err = {0};
@@ -147,7 +147,7 @@ static float *multiply(const struct compute *c, const struct product *p, size_t 
     return y;
 }
 
-static void check_same(const char *isa, const struct product *p, const char *what, size_t n,
+static void check_same(const char *isa, const struct trial *p, const char *what, size_t n,
                        float *got, const float *expected)
 {
     for (size_t i = 0; i < p->n_rows * p->w.rows; i++)
@@ -159,7 +159,7 @@ static void check_same(const char *isa, const struct product *p, const char *wha
 }
 
 /* As in the file and in panels, in batches and with 1 to 3 threads. */
-static void check_kernels(const char *isa, const struct quant_kernels *kernels, struct product *p,
+static void check_kernels(const char *isa, const struct quant_kernels *kernels, struct trial *p,
                           const float *expected)
 {
     struct compute c = start(isa, 2, p->w.cols);
@@ -180,7 +180,7 @@ static void check_kernels(const char *isa, const struct quant_kernels *kernels, 
 }
 
 /* All kernels that go with one table against scalar. None: kernels_test has its products. */
-static void check_table(const char *isa, struct product *p, const float *expected)
+static void check_table(const char *isa, struct trial *p, const float *expected)
 {
     const struct quant_kernels *kernels[QUANT_MOST_KERNELS + 1];
     quant_available(isa, kernels);
@@ -205,7 +205,7 @@ static void test_same_bits_everywhere(void **state)
     static const size_t shapes[][3] = {{37, 1280, 33}, {5, 256, 9}, {100, 768, 40}, {16, 1024, 6}};
     for (int t = 0; t < TYPE_COUNT; t++) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && quant_supports(t); i++) {
-            struct product p = make((enum tensor_type)t, shapes[i][0], shapes[i][1], shapes[i][2]);
+            struct trial p = make((enum tensor_type)t, shapes[i][0], shapes[i][1], shapes[i][2]);
             struct compute scalar = start("scalar", 2, p.w.cols);
             float *expected = multiply(&scalar, &p, p.n_rows);
             compute_free(&scalar);
@@ -223,7 +223,7 @@ static void test_odd_number_of_blocks(void **state)
     (void)state;
     static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q8_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct product p = make(types[i], 33, 1056 - 32 * i, 19);
+        struct trial p = make(types[i], 33, 1056 - 32 * i, 19);
         struct compute scalar = start("scalar", 1, p.w.cols);
         float *expected = multiply(&scalar, &p, 3);
         compute_free(&scalar);
@@ -236,7 +236,7 @@ static void test_odd_number_of_blocks(void **state)
 
 /* All codes as large as they can be, of either sign, by activations of the largest magnitude: sums
  * that would not fit into 16 bits. */
-static void make_extreme(struct product *p, uint8_t byte)
+static void make_extreme(struct trial *p, uint8_t byte)
 {
     enum tensor_type type = p->w.type;
     size_t block_bytes = tensor_type_info(type)->block_bytes;
@@ -256,7 +256,7 @@ static void test_largest_sums(void **state)
     static const uint8_t bytes[] = {0xFF, 0x80, 0x7F, 0x00};
     for (int t = 0; t < TYPE_COUNT; t++) {
         for (size_t i = 0; i < sizeof bytes && quant_supports((enum tensor_type)t); i++) {
-            struct product p = make((enum tensor_type)t, 16, 256, 6);
+            struct trial p = make((enum tensor_type)t, 16, 256, 6);
             make_extreme(&p, bytes[i]);
             struct compute scalar = start("scalar", 1, p.w.cols);
             float *expected = multiply(&scalar, &p, p.n_rows);
@@ -270,7 +270,7 @@ static void test_largest_sums(void **state)
 }
 
 /* Error of a product relative to the one in doubles, root mean square. */
-static double relative_error(const struct product *p, const struct kernels *k, const float *y)
+static double relative_error(const struct trial *p, const struct kernels *k, const float *y)
 {
     double error = 0, total = 0;
     float *row = mem_array(p->w.cols, sizeof *row);
@@ -295,7 +295,7 @@ static void test_accuracy(void **state)
     for (int t = 0; t < TYPE_COUNT; t++) {
         if (!quant_supports((enum tensor_type)t))
             continue;
-        struct product p = make((enum tensor_type)t, 48, 1024, 24);
+        struct trial p = make((enum tensor_type)t, 48, 1024, 24);
         struct compute c = start(NULL, 2, p.w.cols);
         float *y = multiply(&c, &p, p.n_rows);
         double error = relative_error(&p, c.kernels, y);
@@ -313,7 +313,7 @@ static void test_special_values(void **state)
 {
     (void)state;
     for (const char *const *isa = kernels_available(); *isa; isa++) {
-        struct product p = make(TYPE_Q8_0, 16, 256, 20);
+        struct trial p = make(TYPE_Q8_0, 16, 256, 20);
         struct compute c = start(*isa, 1, p.w.cols);
         memset(p.x, 0, p.n_rows * p.w.cols * sizeof *p.x);
         for (size_t i = 0; i < p.w.cols; i++)

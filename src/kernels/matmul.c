@@ -1,21 +1,13 @@
 #include "kernels/matmul.h"
 #include "base/memory.h"
+#include "kernels/matmul_floats.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-/* One row of activations is multiplied as the weights are decoded. For more, weights are decoded
- * into a tile in the thread's scratch, MATMUL_CHUNK columns wide: for few rows a tile that fits the
- * first-level cache. For many, a higher one (second level) that a panel of packed activations
- * meets; packed, because rows that lie a power of two apart would fight for the same lines. */
-enum { LOW_TILE = 8, HIGH_TILE = 32, GRAIN = 8, PACK_FROM = 24, PANEL = 192 };
-
-/* Columns of one tile in scratch; rows start on cache lines. */
-static size_t tile_stride(size_t max_cols)
-{
-    return max_cols < MATMUL_CHUNK ? (max_cols + 15) / 16 * 16 : MATMUL_CHUNK;
-}
+/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS; a thread takes about
+ * 1 / PIECES of its share at a time, so that others can help it with the rest. */
+enum { UNIT = 32, PIECES = 8 };
 
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
                            size_t max_cols, struct compute *compute, struct error *err)
@@ -26,13 +18,14 @@ enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_t
         status = thread_pool_create(n_threads, &compute->pool, err);
     if (status)
         return status;
+    size_t threads = thread_pool_size(compute->pool);
     compute->quant = quant_select(compute->kernels->name);
-    compute->scratch_floats = (HIGH_TILE + PANEL) * tile_stride(max_cols);
+    compute->scratch_floats = matmul_floats_scratch(max_cols);
     if (compute->scratch_floats < QUANT_SCRATCH / sizeof(float))
         compute->scratch_floats = QUANT_SCRATCH / sizeof(float);
-    compute->scratch =
-        mem_aligned(64, thread_pool_size(compute->pool), compute->scratch_floats * sizeof(float));
-    if (!compute->scratch) {
+    compute->scratch = mem_aligned(64, threads, compute->scratch_floats * sizeof(float));
+    compute->shares = work_shares_create(threads);
+    if (!compute->scratch || !compute->shares) {
         compute_free(compute);
         return error_memory(err, "the scratch of matrix products");
     }
@@ -44,190 +37,190 @@ void compute_free(struct compute *compute)
     if (!compute->shares_pool)
         thread_pool_free(compute->pool);
     mem_free(compute->scratch);
+    mem_free(compute->shares);
     *compute = (struct compute){0};
 }
 
+enum ending { NOTHING, RESIDUAL, GATED };
+
+/* A group of products with the same activations: one region of threads. */
 struct job {
     const struct compute *compute;
-    const struct matrix *w;
-    const float *bias, *x;
     struct activations *a;
-    float *y;
-    size_t x_stride, y_stride, n_rows;
-    bool adds; /* to what y holds */
+    const struct product *products;
+    size_t n_products;
+    enum ending ending;
+    float *residual; /* [n_rows, rows of the product], dense */
+    bool quantizes;  /* the activations, first */
 };
 
-/* y = bias for a thread's share of the outputs; the products are added to it. */
-static void start_outputs(const struct job *job, size_t begin, size_t end)
+bool matmul_is_quantized(const struct compute *compute, const struct matrix *w)
 {
-    for (size_t r = 0; r < job->n_rows; r++) {
-        float *y = job->y + r * job->y_stride + begin;
-        if (job->bias)
-            memcpy(y, job->bias + begin, (end - begin) * sizeof *y);
+    return compute->quant && quant_supports(w->type);
+}
+
+static size_t n_units(size_t outputs)
+{
+    return (outputs + UNIT - 1) / UNIT;
+}
+
+/* y = bias for some outputs; the products are added to it. */
+static void start_outputs(const struct product *p, size_t n_rows, size_t begin, size_t end)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        float *y = p->y + r * p->y_stride + begin;
+        if (p->bias)
+            memcpy(y, p->bias + begin, (end - begin) * sizeof *y);
         else
             memset(y, 0, (end - begin) * sizeof *y);
     }
 }
 
-static const char *stored_at(const struct matrix *w, size_t row, size_t col)
+static void multiply_codes(const struct job *job, const struct product *p, size_t begin, size_t end,
+                           float *scratch)
 {
-    const struct tensor_type_info *info = tensor_type_info(w->type);
-    return (const char *)w->data + row * w->row_bytes +
-           col / info->block_length * info->block_bytes;
-}
-
-static size_t at_most(size_t n, size_t limit)
-{
-    return n < limit ? n : limit;
-}
-
-/* One row of activations. */
-static void multiply_row(const struct job *job, size_t begin, size_t end)
-{
-    const struct matrix *w = job->w;
-    const struct kernels *k = job->compute->kernels;
-    for (size_t o = begin, count; o < end; o += count) {
-        count = at_most(end - o, 4);
-        for (size_t c = 0; c < w->cols; c += MATMUL_CHUNK)
-            k->dot[w->type](stored_at(w, o, c), w->row_bytes, count, job->x + c,
-                            at_most(w->cols - c, MATMUL_CHUNK), job->y + o);
-    }
-}
-
-/* Rows of activations against one chunk of columns of outputs [begin, end). */
-static void multiply_chunk(const struct job *job, float *tile, size_t height, size_t begin,
-                           size_t end, size_t col, const float *x, size_t x_stride, size_t n_rows,
-                           float *y)
-{
-    const struct matrix *w = job->w;
-    const struct kernels *k = job->compute->kernels;
-    size_t n = at_most(w->cols - col, MATMUL_CHUNK), stride = tile_stride(w->cols);
-    for (size_t first = begin, count; first < end; first += count) {
-        count = at_most(end - first, height);
-        for (size_t o = 0; o < count; o++)
-            k->dequantize[w->type](stored_at(w, first + o, col), tile + o * stride, n);
-        k->gemm_f32(x, x_stride, n_rows, tile, stride, count, n, y + first, job->y_stride);
-    }
-}
-
-static void multiply_few(const struct job *job, float *tile, size_t begin, size_t end)
-{
-    for (size_t first = begin, count; first < end; first += count) {
-        count = at_most(end - first, LOW_TILE);
-        for (size_t c = 0; c < job->w->cols; c += MATMUL_CHUNK)
-            multiply_chunk(job, tile, LOW_TILE, first, first + count, c, job->x + c, job->x_stride,
-                           job->n_rows, job->y);
-    }
-}
-
-static void multiply_many(const struct job *job, float *tile, size_t begin, size_t end)
-{
-    size_t cols = job->w->cols, stride = tile_stride(cols);
-    float *panel = tile + HIGH_TILE * stride;
-    for (size_t r = 0, rows; r < job->n_rows; r += rows) {
-        rows = at_most(job->n_rows - r, PANEL);
-        for (size_t c = 0; c < cols; c += MATMUL_CHUNK) {
-            size_t n = at_most(cols - c, MATMUL_CHUNK);
-            for (size_t i = 0; i < rows; i++)
-                memcpy(panel + i * stride, job->x + (r + i) * job->x_stride + c, n * sizeof *panel);
-            multiply_chunk(job, tile, HIGH_TILE, begin, end, c, panel, stride, rows,
-                           job->y + r * job->y_stride);
-        }
-    }
-}
-
-static void multiply_f32(const struct job *job, size_t thread, size_t n_threads)
-{
-    size_t begin, end;
-    thread_share(job->w->rows, GRAIN, thread, n_threads, &begin, &end);
-    float *scratch = job->compute->scratch + thread * job->compute->scratch_floats;
-    if (!job->adds)
-        start_outputs(job, begin, end);
-    if (job->n_rows == 1 && job->compute->kernels->dot[job->w->type])
-        multiply_row(job, begin, end);
-    else if (job->n_rows < PACK_FROM)
-        multiply_few(job, scratch, begin, end);
-    else
-        multiply_many(job, scratch, begin, end);
-}
-
-/* The first product with these activations has them quantized, by all threads. */
-static void quantize_activations(const struct job *job, size_t thread, size_t n_threads)
-{
-    size_t begin, end;
-    thread_share(job->n_rows, 1, thread, n_threads, &begin, &end);
-    job->compute->quant->quantize(job->a, begin, end);
-    thread_pool_barrier(job->compute->pool);
-}
-
-static void multiply_quantized(const struct job *job, size_t thread, size_t n_threads)
-{
-    const struct matrix *w = job->w;
+    const struct matrix *w = p->w;
+    const struct quant_kernels *k = job->compute->quant;
     struct quant_job part = {.type = w->type,
                              .data = w->packed ? w->packed : w->data,
                              .row_bytes = w->row_bytes,
                              .a = job->a,
-                             .y = job->y,
-                             .y_stride = job->y_stride,
-                             .scratch =
-                                 job->compute->scratch + thread * job->compute->scratch_floats};
-    thread_share(w->rows, PANEL_OUTPUTS, thread, n_threads, &part.begin, &part.end);
-    if (!job->adds)
-        start_outputs(job, part.begin, part.end);
-    if (!job->a->quantized)
-        quantize_activations(job, thread, n_threads);
-    if (w->packed)
-        job->compute->quant->panels(&part);
-    else
-        job->compute->quant->rows(&part);
+                             .y = p->y,
+                             .y_stride = p->y_stride,
+                             .begin = begin,
+                             .end = end,
+                             .scratch = scratch};
+    (w->packed ? k->panels : k->rows)(&part);
 }
 
-static bool is_quantized(const struct compute *compute, const struct matrix *w)
+static void multiply_floats(const struct job *job, const struct product *p, const struct matrix *w,
+                            const float *x, size_t x_stride, size_t begin, size_t end,
+                            float *scratch)
 {
-    return compute->quant && quant_supports(w->type);
+    matmul_floats(&(struct float_job){.kernels = job->compute->kernels,
+                                      .w = w,
+                                      .x = x,
+                                      .x_stride = x_stride,
+                                      .n_rows = job->a->n_rows,
+                                      .y = p->y,
+                                      .y_stride = p->y_stride,
+                                      .scratch = scratch},
+                  begin, end);
+}
+
+/* Outputs [begin, end) of a product. */
+static void multiply(const struct job *job, const struct product *p, size_t begin, size_t end,
+                     float *scratch)
+{
+    start_outputs(p, job->a->n_rows, begin, end);
+    if (matmul_is_quantized(job->compute, p->w))
+        multiply_codes(job, p, begin, end, scratch);
+    else
+        multiply_floats(job, p, p->w, job->a->x, job->a->x_stride, begin, end, scratch);
+    if (p->low)
+        multiply_floats(job, p, p->b, p->low, p->b->cols, begin, end, scratch);
+}
+
+static void end_outputs(const struct job *job, size_t begin, size_t end)
+{
+    const struct kernels *k = job->compute->kernels;
+    const struct product *p = job->products;
+    for (size_t r = 0; r < job->a->n_rows; r++) {
+        float *y = p->y + r * p->y_stride + begin;
+        if (job->ending == RESIDUAL)
+            k->add(job->residual + r * p->w->rows + begin, y, end - begin);
+        else if (job->ending == GATED)
+            k->silu_multiply(y, p[1].y + r * p[1].y_stride + begin, end - begin);
+    }
+}
+
+/* Units [begin, end): of the products one after the other, or of both that are gated. */
+static void multiply_units(const struct job *job, size_t begin, size_t end, float *scratch)
+{
+    for (size_t i = 0; i < job->n_products && begin < end; i++) {
+        const struct product *p = &job->products[i];
+        size_t n = n_units(p->w->rows);
+        if (begin < n) {
+            size_t last = end < n ? end * UNIT : p->w->rows;
+            multiply(job, p, begin * UNIT, last, scratch);
+            if (i + 1 == job->n_products && job->ending != NOTHING)
+                end_outputs(job, begin * UNIT, last);
+        }
+        if (job->ending == GATED)
+            continue;
+        begin = begin < n ? 0 : begin - n;
+        end = end < n ? 0 : end - n;
+    }
+}
+
+static void quantize_rows(const struct job *job, size_t thread, size_t n_threads)
+{
+    size_t begin, end;
+    thread_share(job->a->n_rows, 1, thread, n_threads, &begin, &end);
+    job->compute->quant->quantize(job->a, begin, end);
 }
 
 static void matmul_work(void *context, size_t thread, size_t n_threads)
 {
     const struct job *job = context;
-    if (is_quantized(job->compute, job->w))
-        multiply_quantized(job, thread, n_threads);
-    else
-        multiply_f32(job, thread, n_threads);
+    const struct compute *c = job->compute;
+    size_t begin, end;
+    if (job->quantizes) {
+        quantize_rows(job, thread, n_threads);
+        thread_pool_barrier(c->pool);
+    }
+    while (work_shares_take(c->shares, thread, &begin, &end))
+        multiply_units(job, begin, end, c->scratch + thread * c->scratch_floats);
 }
 
-static void run_job(const struct job *job)
+static void run_job(struct job *job)
 {
-    thread_pool_run(job->compute->pool, matmul_work, (void *)(uintptr_t)job);
-    job->a->quantized = job->a->quantized || is_quantized(job->compute, job->w);
+    size_t units = 0;
+    bool codes = false;
+    for (size_t i = 0; i < job->n_products; i++) {
+        units = job->ending == GATED ? 0 : units;
+        units += n_units(job->products[i].w->rows);
+        codes = codes || matmul_is_quantized(job->compute, job->products[i].w);
+    }
+    bool quantizes = codes && !job->a->quantized;
+    if (quantizes && job->a->n_rows == 1)
+        quantize_rows(job, 0, 1); /* not worth a barrier */
+    else
+        job->quantizes = quantizes;
+    work_shares_set(job->compute->shares, units, PIECES);
+    thread_pool_run(job->compute->pool, matmul_work, job);
+    job->a->quantized = job->a->quantized || codes;
+}
+
+void matmul_all(const struct compute *compute, struct activations *x,
+                const struct product *products, size_t n)
+{
+    run_job(&(struct job){.compute = compute, .a = x, .products = products, .n_products = n});
+}
+
+void matmul_residual(const struct compute *compute, struct activations *x,
+                     const struct product *product, float *residual)
+{
+    run_job(&(struct job){.compute = compute,
+                          .a = x,
+                          .products = product,
+                          .n_products = 1,
+                          .ending = RESIDUAL,
+                          .residual = residual});
+}
+
+void matmul_gated(const struct compute *compute, struct activations *x,
+                  const struct product gate_up[2])
+{
+    run_job(&(struct job){
+        .compute = compute, .a = x, .products = gate_up, .n_products = 2, .ending = GATED});
 }
 
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
             struct activations *x, float *y, size_t y_stride)
 {
-    run_job(&(struct job){.compute = compute,
-                          .w = w,
-                          .bias = bias,
-                          .x = x->x,
-                          .a = x,
-                          .y = y,
-                          .x_stride = x->x_stride,
-                          .y_stride = y_stride,
-                          .n_rows = x->n_rows});
-}
-
-void matmul_add(const struct compute *compute, const struct matrix *w, struct activations *x,
-                float *y, size_t y_stride)
-{
-    run_job(&(struct job){.compute = compute,
-                          .w = w,
-                          .x = x->x,
-                          .a = x,
-                          .y = y,
-                          .x_stride = x->x_stride,
-                          .y_stride = y_stride,
-                          .n_rows = x->n_rows,
-                          .adds = true});
+    struct product product = {.w = w, .bias = bias, .y = y, .y_stride = y_stride};
+    matmul_all(compute, x, &product, 1);
 }
 
 /* --- Packing --- */
@@ -235,7 +228,7 @@ void matmul_add(const struct compute *compute, const struct matrix *w, struct ac
 size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w)
 {
     size_t bytes;
-    if (!is_quantized(compute, w) || !compute->quant->panels ||
+    if (!matmul_is_quantized(compute, w) || !compute->quant->panels ||
         !quant_packed_bytes(w->type, w->rows, w->cols, &bytes))
         return 0;
     return bytes;

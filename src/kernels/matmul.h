@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "base/work_shares.h"
 #include "kernels/kernels.h"
 #include "kernels/quant.h"
 
@@ -29,6 +30,7 @@ struct compute {
     const struct quant_kernels *quant; /* NULL: all products are of floats */
     struct thread_pool *pool;
     bool shares_pool;      /* which is not its own then */
+    struct work_shares *shares;
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
     size_t scratch_floats; /* per thread */
 };
@@ -44,13 +46,32 @@ size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w
  * w->packed is used; all threads take part. */
 void matmul_pack(const struct compute *compute, struct matrix *w, void *memory);
 
-/* y[r, o] = bias[o] + sum_k x[r, k] * w[o, k]; bias may be NULL. x: the rows that were set, of
- * w->cols columns. y: rows y_stride floats apart, w->rows each.
+/* Whether products with the matrix are of quantized activations (quant.h). */
+bool matmul_is_quantized(const struct compute *compute, const struct matrix *w);
+
+/* One product of activations: y = W x + bias + B low. */
+struct product {
+    const struct matrix *w;
+    const float *bias;      /* NULL: none */
+    const struct matrix *b; /* of floats, with as many outputs as w; used where there is `low` */
+    const float *low;       /* [n_rows, b->cols]; NULL: none */
+    float *y;               /* rows y_stride floats apart */
+    size_t y_stride;
+};
+/* All of them, with the rows that were set, in one go: threads wait for each other at the end only.
  * All threads take part; the same bits for any number of threads and of rows. */
+void matmul_all(const struct compute *compute, struct activations *x,
+                const struct product *products, size_t n);
+/* The product, and residual += y. residual: [n_rows, w->rows]. */
+void matmul_residual(const struct compute *compute, struct activations *x,
+                     const struct product *product, float *residual);
+/* Both products, which have as many outputs, and y[0] = silu(y[0]) * y[1]. */
+void matmul_gated(const struct compute *compute, struct activations *x,
+                  const struct product gate_up[2]);
+
+/* y[r, o] = bias[o] + sum_k x[r, k] * w[o, k]; bias may be NULL. x: the rows that were set, of
+ * w->cols columns. y: rows y_stride floats apart, w->rows each. A group of one. */
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,
             struct activations *x, float *y, size_t y_stride);
-/* The same, added to what y holds: y[r, o] += sum_k x[r, k] * w[o, k]. */
-void matmul_add(const struct compute *compute, const struct matrix *w, struct activations *x,
-                float *y, size_t y_stride);
 
 #endif

@@ -12,6 +12,7 @@ struct pass {
     const struct row *rows;
     size_t n, layer;
     const float *norm; /* weight of the norm that is being applied */
+    bool quantizes;    /* what comes out, for products that want codes */
 };
 
 /* --- Checks --- */
@@ -85,35 +86,19 @@ static void embed_work(void *context, size_t thread, size_t n_threads)
     }
 }
 
+/* The norm of a row, and at once its codes for the products. */
 static void norm_work(void *context, size_t thread, size_t n_threads)
 {
     const struct pass *p = context;
-    const struct model *m = p->model;
+    struct model *m = p->model;
     size_t begin, end, dim = m->shape->dim;
     share_rows(p, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i < end; i++)
+    for (size_t i = begin; i < end; i++) {
         m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
                                      (float)m->shape->rms_norm_eps);
-}
-
-static void add_work(void *context, size_t thread, size_t n_threads)
-{
-    const struct pass *p = context;
-    const struct model *m = p->model;
-    size_t begin, end, dim = m->shape->dim;
-    share_rows(p, thread, n_threads, &begin, &end);
-    m->compute.kernels->add(m->scratch.x + begin * dim, m->scratch.h + begin * dim,
-                            (end - begin) * dim);
-}
-
-static void swiglu_work(void *context, size_t thread, size_t n_threads)
-{
-    const struct pass *p = context;
-    const struct model *m = p->model;
-    size_t begin, end, width = m->shape->ffn_dim;
-    share_rows(p, thread, n_threads, &begin, &end);
-    m->compute.kernels->silu_multiply(m->scratch.gate + begin * width,
-                                      m->scratch.up + begin * width, (end - begin) * width);
+        if (p->quantizes)
+            m->compute.quant->quantize(&m->activations, i, i + 1);
+    }
 }
 
 /* Rotates queries and keys of a row and puts its keys and values into the cache. */
@@ -154,25 +139,6 @@ static void run(const struct pass *p, thread_work *work)
     thread_pool_run(pool, work, (void *)(uintptr_t)p);
 }
 
-static void normalise(struct pass *p, const float *weight)
-{
-    p->norm = weight;
-    run(p, norm_work);
-}
-
-/* y += B (A x), for the rows that were set. A and B are floats: nothing of `low` is quantized. */
-static void adapt(const struct model *model, const struct low_rank *l, struct activations *x,
-                  float *y)
-{
-    struct activations low = {0};
-    if (!l->b.rows)
-        return;
-    if (!l->shares_a)
-        matmul(&model->compute, &l->a, NULL, x, model->scratch.low, l->a.rows);
-    activations_set(&low, model->scratch.low, l->b.cols, x->n_rows, l->b.cols);
-    matmul_add(&model->compute, &l->b, &low, y, l->b.rows);
-}
-
 /* What the next matrices multiply: [n_rows, cols]. */
 static void set_input(const struct pass *p, enum model_input input, const float *x, size_t n_rows,
                       size_t cols)
@@ -184,40 +150,86 @@ static void set_input(const struct pass *p, enum model_input input, const float 
     activations_set(&m->activations, x, cols, n_rows, cols);
 }
 
-static void multiply(const struct pass *p, const struct matrix *w, const float *bias,
-                     const struct low_rank *adapter, float *y)
+/* The normalised rows become the input of matrices like `w`. */
+static void normalise(struct pass *p, const float *weight, enum model_input input,
+                      const struct matrix *w)
 {
-    matmul(&p->model->compute, w, bias, &p->model->activations, y, w->rows);
-    adapt(p->model, adapter, &p->model->activations, y);
+    struct model *m = p->model;
+    p->norm = weight;
+    p->quantizes = matmul_is_quantized(&m->compute, w);
+    activations_set(&m->activations, m->scratch.h, w->cols, p->n, w->cols);
+    run(p, norm_work);
+    m->activations.quantized = p->quantizes;
+    if (m->observe)
+        m->observe(m->observe_context, input, p->layer, m->scratch.h, p->n, w->cols);
+}
+
+/* A linear map: y = W x + bias + B (A x). */
+struct map {
+    const struct matrix *w;
+    const float *bias;
+    const struct low_rank *adapter;
+    float *y;
+};
+
+/* The products of maps that have the same input; A x is computed here. */
+static void plan_products(struct model *m, const struct map *maps, size_t n,
+                          struct product *products)
+{
+    struct product low[MOST_PRODUCTS];
+    const float *last = NULL; /* A x of the map before */
+    size_t n_low = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct low_rank *l = maps[i].adapter;
+        products[i] = (struct product){
+            .w = maps[i].w, .bias = maps[i].bias, .y = maps[i].y, .y_stride = maps[i].w->rows};
+        if (!l->b.rows)
+            continue;
+        if (!l->shares_a) {
+            last = m->scratch.low[i];
+            low[n_low++] =
+                (struct product){.w = &l->a, .y = m->scratch.low[i], .y_stride = l->a.rows};
+        }
+        products[i].b = &l->b;
+        products[i].low = last;
+    }
+    if (n_low)
+        matmul_all(&m->compute, &m->activations, low, n_low);
 }
 
 static void attention_block(struct pass *p, const struct layer_weights *w,
                             const struct layer_adapters *a)
 {
-    struct scratch *s = &p->model->scratch;
-    normalise(p, w->attention_norm);
-    set_input(p, INPUT_QKV, s->h, p->n, w->q.cols);
-    multiply(p, &w->q, w->q_bias, &a->q, s->q);
-    multiply(p, &w->k, w->k_bias, &a->k, s->k);
-    multiply(p, &w->v, w->v_bias, &a->v, s->v);
+    struct model *m = p->model;
+    struct scratch *s = &m->scratch;
+    struct product products[3];
+    normalise(p, w->attention_norm, INPUT_QKV, &w->q);
+    plan_products(m,
+                  (struct map[]){{&w->q, w->q_bias, &a->q, s->q},
+                                 {&w->k, w->k_bias, &a->k, s->k},
+                                 {&w->v, w->v_bias, &a->v, s->v}},
+                  3, products);
+    matmul_all(&m->compute, &m->activations, products, 3);
     run(p, store_work);
-    attention_run(p->model, p->cache, p->rows, p->layer);
+    attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
-    multiply(p, &w->o, NULL, &a->o, s->h);
-    run(p, add_work);
+    plan_products(m, &(struct map){&w->o, NULL, &a->o, s->h}, 1, products);
+    matmul_residual(&m->compute, &m->activations, products, s->x);
 }
 
 static void ffn_block(struct pass *p, const struct layer_weights *w, const struct layer_adapters *a)
 {
-    struct scratch *s = &p->model->scratch;
-    normalise(p, w->ffn_norm);
-    set_input(p, INPUT_GATE_UP, s->h, p->n, w->gate.cols);
-    multiply(p, &w->gate, NULL, &a->gate, s->gate);
-    multiply(p, &w->up, NULL, &a->up, s->up);
-    run(p, swiglu_work);
+    struct model *m = p->model;
+    struct scratch *s = &m->scratch;
+    struct product products[2];
+    normalise(p, w->ffn_norm, INPUT_GATE_UP, &w->gate);
+    plan_products(
+        m, (struct map[]){{&w->gate, NULL, &a->gate, s->gate}, {&w->up, NULL, &a->up, s->up}}, 2,
+        products);
+    matmul_gated(&m->compute, &m->activations, products);
     set_input(p, INPUT_DOWN, s->gate, p->n, w->down.cols);
-    multiply(p, &w->down, NULL, &a->down, s->h);
-    run(p, add_work);
+    plan_products(m, &(struct map){&w->down, NULL, &a->down, s->h}, 1, products);
+    matmul_residual(&m->compute, &m->activations, products, s->x);
 }
 
 static enum status check_finite(const float *logits, size_t n, struct error *err)
@@ -245,8 +257,9 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
     if (!wanted)
         return STATUS_OK;
     set_input(p, INPUT_HEAD, m->scratch.h, wanted, dim);
-    matmul(&m->compute, &m->weights.head, NULL, &m->activations, logits, m->shape->vocab_size);
-    adapt(m, &m->adapters.head, &m->activations, logits);
+    struct product product;
+    plan_products(m, &(struct map){&m->weights.head, NULL, &m->adapters.head, logits}, 1, &product);
+    matmul_all(&m->compute, &m->activations, &product, 1);
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }
 

@@ -45,7 +45,9 @@ static enum status allocate_scratch(struct model *model, struct error *err)
         {&scratch->up, s->ffn_dim, 0},
         {&scratch->cosine, half, 0},
         {&scratch->sine, half, 0},
-        {&scratch->low, model->adapters.rank, 0},
+        {&scratch->low[0], model->adapters.rank, 0},
+        {&scratch->low[1], model->adapters.rank, 0},
+        {&scratch->low[2], model->adapters.rank, 0},
     };
     size_t total = 0, n_parts = sizeof parts / sizeof parts[0];
     bool fits = true;

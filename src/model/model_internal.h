@@ -8,18 +8,20 @@
 #include "model/quantized.h"
 #include "model/weights.h"
 
+enum { MOST_PRODUCTS = 3 }; /* of the same activations: q, k, v */
+
 /* Activations of one forward pass, for at most max_rows rows. */
 struct scratch {
     float *memory; /* everything below lies in here */
     size_t bytes;
-    float *x;             /* [max_rows, dim] the residual stream */
-    float *h;             /* [max_rows, dim] normalised, and what goes back into x */
-    float *q;             /* [max_rows, n_heads * head_dim] */
-    float *k, *v;         /* [max_rows, n_kv_heads * head_dim] */
-    float *attended;      /* [max_rows, n_heads * head_dim] */
-    float *gate, *up;     /* [max_rows, ffn_dim] */
-    float *cosine, *sine; /* [max_rows, rotary_dim / 2] */
-    float *low;           /* [max_rows, rank of all adapters] A x */
+    float *x;                  /* [max_rows, dim] the residual stream */
+    float *h;                  /* [max_rows, dim] normalised, and what goes back into x */
+    float *q;                  /* [max_rows, n_heads * head_dim] */
+    float *k, *v;              /* [max_rows, n_kv_heads * head_dim] */
+    float *attended;           /* [max_rows, n_heads * head_dim] */
+    float *gate, *up;          /* [max_rows, ffn_dim] */
+    float *cosine, *sine;      /* [max_rows, rotary_dim / 2] */
+    float *low[MOST_PRODUCTS]; /* [max_rows, rank of all adapters] A x */
 };
 
 /* Rows of one sequence, one position after the other, whose attention is computed together. */
@@ -46,7 +48,7 @@ struct model {
     struct scratch scratch;
     struct attention_scratch attention;
     struct activations activations; /* what the next matrices multiply */
-    model_observer *observe; /* NULL: nobody looks */
+    model_observer *observe;        /* NULL: nobody looks */
     void *observe_context;
     size_t max_rows;
     double inv_freq[2][MAX_ROTARY_PAIRS]; /* [is_long] */

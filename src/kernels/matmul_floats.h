@@ -1,0 +1,23 @@
+/* The part of matmul.c that multiplies in floats: weights are decoded, in registers or into
+ * scratch.
+ */
+#ifndef TANDEM_KERNELS_MATMUL_FLOATS_H
+#define TANDEM_KERNELS_MATMUL_FLOATS_H
+
+#include "kernels/matmul.h"
+
+/* Outputs [begin, end) are added to y[r * y_stride + o]. */
+struct float_job {
+    const struct kernels *kernels;
+    const struct matrix *w;
+    const float *x;
+    size_t x_stride, n_rows;
+    float *y;
+    size_t y_stride;
+    float *scratch; /* matmul_floats_scratch() */
+};
+void matmul_floats(const struct float_job *job, size_t begin, size_t end);
+/* Floats of scratch for matrices of up to max_cols columns. */
+size_t matmul_floats_scratch(size_t max_cols);
+
+#endif
