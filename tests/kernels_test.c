@@ -539,7 +539,7 @@ static void product_make(struct trial *p, enum tensor_type type, size_t rows, si
 {
     size_t row_bytes = 0;
     assert_true(tensor_type_bytes(type, cols, &row_bytes));
-    *p = (struct product){.n_rows = n_rows};
+    *p = (struct trial){.n_rows = n_rows};
     p->stored = mem_array(rows, row_bytes + 16);
     p->x = mem_array(n_rows * cols, sizeof(float));
     p->bias = mem_array(rows, sizeof(float));

@@ -120,11 +120,11 @@ QUANT_INLINE void pack_codes(enum quant_codes kind, const uint8_t codes[32], siz
 
 /* The scales of block b of output `lane`; those of a superblock come with its first block. */
 QUANT_INLINE void pack_scales(enum tensor_type type, const uint8_t *row, size_t b, size_t lane,
-                              uint8_t *scales)
+                              uint8_t *panel)
 {
     const struct panel_format *f = &panel_formats[type];
     const uint8_t *p = row + b / f->group_blocks * tensor_type_info(type)->block_bytes;
-    uint8_t *out = scales + b / f->group_blocks * f->scale_bytes;
+    uint8_t *out = panel + scales_at(f, b);
     uint8_t unpacked[16];
     if (type == TYPE_Q6_K) {
         memcpy(out + 2 * lane, p + Q6_K_D, 2);
@@ -168,13 +168,12 @@ QUANT_INLINE void pack_panel(enum tensor_type type, const uint8_t *data, size_t 
                              size_t outputs, size_t n_blocks, uint8_t *panel)
 {
     const struct panel_format *f = &panel_formats[type];
-    uint8_t *scales = panel + panel_scales_at(f, n_blocks);
     if (outputs < PANEL_OUTPUTS || f->codes == CODES_5_BITS || f->codes == CODES_6_BITS)
         memset(panel, 0, panel_bytes(f, n_blocks));
     for (size_t b = 0; b < n_blocks; b++) {
         for (size_t lane = 0; lane < outputs; lane++) {
-            pack_block(type, data + lane * row_bytes, b, lane, panel + b * f->code_bytes);
-            pack_scales(type, data + lane * row_bytes, b, lane, scales);
+            pack_block(type, data + lane * row_bytes, b, lane, panel + codes_at(f, b));
+            pack_scales(type, data + lane * row_bytes, b, lane, panel);
         }
     }
 }

@@ -147,7 +147,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     const struct panel_format *f = &panel_formats[type];
     struct scratch *s = job->scratch;
     __mmask16 mask = first_lanes(panel_outputs(job, p));
-    spread_chunk(type, true, panel, panel + panel_scales_at(f, job->a->n_blocks), first, n, &s->w);
+    spread_chunk(type, true, panel, first, n, &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
                       job->y + p * PANEL_OUTPUTS, mask);

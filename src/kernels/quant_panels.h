@@ -19,10 +19,10 @@
 #include "kernels/quant_vectors.h"
 
 struct span {
-    const uint8_t *codes, *scales; /* of a panel; or, for many rows: */
-    const struct spread *spread;   /* blocks from `begin` on */
-    size_t begin, end;             /* blocks */
-    float *y;                      /* of the panel's first output, row 0 */
+    const uint8_t *panel;        /* or, for many rows: */
+    const struct spread *spread; /* blocks from `begin` on */
+    size_t begin, end;           /* blocks */
+    float *y;                    /* of the panel's first output, row 0 */
     size_t outputs;
 };
 
@@ -100,14 +100,14 @@ INLINE void multiply_parts(enum tensor_type type, const bool few, const size_t r
     }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
         if (few)
-            fetch_ahead(span->codes + b * f->code_bytes, f->code_bytes);
+            fetch_ahead(f, span->panel, b);
         UNROLL
         for (size_t p = 0; p < parts; p++) {
             struct vector_block w;
             if (few) {
-                load_codes_as(f, SIGNED_CODES(f->codes), span->codes + b * f->code_bytes, part + p,
+                load_codes_as(f, SIGNED_CODES(f->codes), span->panel + codes_at(f, b), part + p,
                               w.codes);
-                load_scales(type, span->scales, b, part + p, &w);
+                load_scales(type, span->panel, b, part + p, &w);
             } else {
                 load_spread(span->spread, b - span->begin, part + p, &w);
             }
@@ -175,8 +175,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
 {
     const struct panel_format *f = &panel_formats[type];
     const uint8_t *panel = job->data + p * panel_bytes(f, job->a->n_blocks);
-    struct span span = {.codes = panel,
-                        .scales = panel + panel_scales_at(f, job->a->n_blocks),
+    struct span span = {.panel = panel,
                         .spread = job->scratch,
                         .begin = begin,
                         .end = end,
@@ -186,8 +185,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
         multiply_groups(type, true, job, &span, first_row);
         return;
     }
-    spread_chunk(type, SIGNED_CODES(f->codes), panel, span.scales, begin, end - begin,
-                 job->scratch);
+    spread_chunk(type, SIGNED_CODES(f->codes), panel, begin, end - begin, job->scratch);
     multiply_groups(type, false, job, &span, first_row);
 }
 

@@ -58,12 +58,12 @@ INLINE void load_codes_as(const struct panel_format *f, const bool is_signed, co
         w[g] = codes_add(w[g], is_signed ? -(1 << f->offset_shift) : 1 << f->offset_shift);
 }
 
-/* Scales of block b of a panel whose scales begin at p. */
-INLINE void load_scales(enum tensor_type type, const uint8_t *p, size_t b, size_t part,
+/* Scales of block b of a panel. */
+INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, size_t part,
                         struct vector_block *out)
 {
     const struct panel_format *f = &panel_formats[type];
-    p += b / f->group_blocks * f->scale_bytes;
+    const uint8_t *p = panel + scales_at(f, b);
     const uint8_t *bytes = p + b % 8 * 32 + part * LANES;
     v_float d = v_of_halves(p + 2 * part * LANES);
     out->scale[0] = out->scale[1] = out->min = d;
@@ -83,13 +83,15 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *p, size_t b, size_
  * itself ends with a page. Bytes, into the second cache and the first. */
 enum { FETCH_FAR = 4096, FETCH_NEAR = 1024 };
 
-/* What follows block b of a panel's codes, of this panel or the next. */
-INLINE void fetch_ahead(const uint8_t *codes, const size_t bytes)
+/* Block b's part of the record that lies so far ahead, in this panel or the next. */
+INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b)
 {
+    const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
+    const uint8_t *p = panel + b / n * record_bytes(f) + b % n * lines * 64;
     UNROLL
-    for (size_t i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(codes + FETCH_FAR + i, 0, 2);
-        __builtin_prefetch(codes + FETCH_NEAR + i, 0, 3);
+    for (size_t i = 0; i < lines; i++) {
+        __builtin_prefetch(p + FETCH_FAR + i * 64, 0, 2);
+        __builtin_prefetch(p + FETCH_NEAR + i * 64, 0, 3);
     }
 }
 
@@ -102,16 +104,16 @@ struct spread {
 };
 
 /* Blocks [first, first + n). */
-INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint8_t *codes,
-                         const uint8_t *scales, size_t first, size_t n, struct spread *out)
+INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint8_t *panel,
+                         size_t first, size_t n, struct spread *out)
 {
     const struct panel_format *f = &panel_formats[type];
     for (size_t b = 0; b < n; b++) {
-        fetch_ahead(codes + (first + b) * f->code_bytes, f->code_bytes);
+        fetch_ahead(f, panel, first + b);
         for (size_t part = 0; part < PARTS; part++) {
             struct vector_block w;
-            load_codes_as(f, is_signed, codes + (first + b) * f->code_bytes, part, w.codes);
-            load_scales(type, scales, first + b, part, &w);
+            load_codes_as(f, is_signed, panel + codes_at(f, first + b), part, w.codes);
+            load_scales(type, panel, first + b, part, &w);
             UNROLL
             for (int g = 0; g < 8; g++)
                 codes_store(out->codes[b] + 64 * g + part * LANES * 4, w.codes[g]);
