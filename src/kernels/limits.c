@@ -207,36 +207,48 @@ struct reading {
     size_t n;
 };
 
+/* Asks for lines ahead, further than the hardware does by itself. */
 static void read_work(void *context, size_t thread, size_t n_threads)
 {
+    enum { LINE = 8, NEAR = 2048 / 8, FAR = 4096 / 8 };
     const struct reading *r = context;
-    uint64_t sum[8] = {0};
+    uint64_t sum[LINE] = {0};
     size_t begin, end;
-    thread_share(r->n, 8, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i + 8 <= end; i += 8) {
-        __builtin_prefetch(r->data + i + 1024, 0, 2);
-        for (size_t k = 0; k < 8; k++)
+    thread_share(r->n, LINE, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i + LINE <= end; i += LINE) {
+        __builtin_prefetch(r->data + i + FAR, 0, 2);
+        __builtin_prefetch(r->data + i + NEAR, 0, 3);
+        for (size_t k = 0; k < LINE; k++)
             sum[k] += r->data[i + k];
     }
-    for (size_t k = 0; k < 8; k++)
+    for (size_t k = 0; k < LINE; k++)
         sink = (float)sum[k];
+}
+
+/* Larger than any cache, where there is the memory. */
+static size_t buffer_bytes(void)
+{
+    enum { LEAST = 1 << 26, MOST = 1 << 30 };
+    size_t bytes = mem_available() / 4;
+    return bytes < LEAST ? LEAST : bytes > MOST ? MOST : bytes / 4096 * 4096;
 }
 
 static enum status measure_reading(struct thread_pool *pool, double *rate, struct error *err)
 {
-    struct reading r = {.n = LIMITS_BUFFER / sizeof *r.data};
-    void *buffer = mem_map(LIMITS_BUFFER);
+    size_t bytes = buffer_bytes();
+    struct reading r = {.n = bytes / sizeof *r.data};
+    void *buffer = mem_map(bytes);
     if (!buffer)
         return error_memory(err, "the buffer that memory is measured with");
-    memset(buffer, 1, LIMITS_BUFFER);
+    memset(buffer, 1, bytes);
     r.data = buffer;
     for (int i = 0; i < TRIES; i++) {
         double start = clock_seconds();
         thread_pool_run(pool, read_work, &r);
-        double found = LIMITS_BUFFER / (clock_seconds() - start);
+        double found = (double)bytes / (clock_seconds() - start);
         *rate = found > *rate ? found : *rate;
     }
-    mem_unmap(buffer, LIMITS_BUFFER);
+    mem_unmap(buffer, bytes);
     return STATUS_OK;
 }
 

@@ -81,7 +81,7 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, s
 
 /* Weights come from memory, as fast as their addresses are known: what hardware fetches ahead by
  * itself ends with a page. Bytes, into the second cache and the first. */
-enum { FETCH_FAR = 4096, FETCH_NEAR = 1024 };
+enum { FETCH_FAR = 4096, FETCH_NEAR = 2048 };
 
 /* Block b's part of the record that lies so far ahead, in this panel or the next. */
 INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b)
