@@ -11,7 +11,7 @@ struct share {
 };
 
 struct work_shares {
-    size_t n_threads, piece;
+    size_t n_threads, least;
     struct share shares[];
 };
 
@@ -26,10 +26,9 @@ struct work_shares *work_shares_create(size_t n_threads)
     return s;
 }
 
-void work_shares_set(struct work_shares *s, size_t n, size_t pieces)
+void work_shares_set(struct work_shares *s, size_t n, size_t least)
 {
-    s->piece = n / (s->n_threads * pieces);
-    s->piece += s->piece == 0;
+    s->least = least ? least : 1;
     for (size_t i = 0; i < s->n_threads; i++) {
         size_t begin, end;
         thread_share(n, 1, i, s->n_threads, &begin, &end);
@@ -47,10 +46,12 @@ static bool take(struct work_shares *s, size_t share, bool front, size_t *begin,
         *end = (size_t)(uint32_t)left;
         if (*begin >= *end)
             return false;
-        if (front && *end - *begin > s->piece)
-            *end = *begin + s->piece;
-        else if (*end - *begin > s->piece)
-            *begin = *end - s->piece;
+        size_t piece = (*end - *begin) / 8;
+        piece = piece < s->least ? s->least : piece;
+        if (front && *end - *begin > piece)
+            *end = *begin + piece;
+        else if (*end - *begin > piece)
+            *begin = *end - piece;
         rest = front ? (uint64_t)*end << 32 | (uint32_t)left : (left >> 32) << 32 | *begin;
     } while (!atomic_compare_exchange_weak_explicit(&s->shares[share].left, &left, rest,
                                                     memory_order_relaxed, memory_order_relaxed));

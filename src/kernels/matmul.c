@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS; a thread takes about
- * 1 / PIECES of its share at a time, so that others can help it with the rest. */
-enum { UNIT = 32, PIECES = 8 };
+/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS. With many rows a thread takes
+ * at least 1 / PIECES of its share at a time, as rows are then read again for each piece. */
+enum { UNIT = 32, PIECES = 16, MANY_ROWS = 32 };
 
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
                            size_t max_cols, struct compute *compute, struct error *err)
@@ -187,7 +187,8 @@ static void run_job(struct job *job)
         quantize_rows(job, 0, 1); /* not worth a barrier */
     else
         job->quantizes = quantizes;
-    work_shares_set(job->compute->shares, units, PIECES);
+    size_t share = units / thread_pool_size(job->compute->pool);
+    work_shares_set(job->compute->shares, units, job->a->n_rows < MANY_ROWS ? 1 : share / PIECES);
     thread_pool_run(job->compute->pool, matmul_work, job);
     job->a->quantized = job->a->quantized || codes;
 }
