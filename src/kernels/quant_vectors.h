@@ -89,10 +89,11 @@ INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size
     const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
     const uint8_t *p = panel + b / n * record_bytes(f) + b % n * lines * 64;
     UNROLL
-    for (size_t i = 0; i < lines; i++) {
-        __builtin_prefetch(p + FETCH_FAR + i * 64, 0, 2);
+    for (size_t i = 0; i < lines; i++)
         __builtin_prefetch(p + FETCH_NEAR + i * 64, 0, 3);
-    }
+    UNROLL
+    for (size_t i = 0; i < lines; i++)
+        __builtin_prefetch(p + FETCH_FAR + i * 64, 0, 2);
 }
 
 /* --- A chunk of a panel, decoded once for many rows --- */
