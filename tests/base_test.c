@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "base/thread_pool.h"
+#include "base/work_shares.h"
 #include "base/utf8.h"
 
 #include <setjmp.h>
@@ -81,6 +82,58 @@ static void test_thread_pool_visits_each_unit_once(void **state)
     }
 }
 
+struct taking {
+    struct work_shares *shares;
+    unsigned char seen[1000];
+};
+
+static void take_units(void *context, size_t thread, size_t n_threads)
+{
+    struct taking *t = context;
+    size_t begin, end;
+    (void)n_threads;
+    while (work_shares_take(t->shares, thread, &begin, &end)) {
+        assert_true(begin < end && end <= sizeof t->seen);
+        for (size_t i = begin; i < end; i++)
+            t->seen[i]++;
+    }
+}
+
+static void test_work_shares_give_each_unit_once(void **state)
+{
+    (void)state;
+    struct taking t = {.shares = work_shares_create(3)};
+    struct thread_pool *pool;
+    unsigned char expected[1000] = {0};
+    assert_int_equal(thread_pool_create(3, &pool, NULL), STATUS_OK);
+    for (size_t n = 0; n <= 1000; n += 125) {
+        memset(t.seen, 0, sizeof t.seen);
+        memset(expected, 1, n);
+        work_shares_set(t.shares, n, n % 3);
+        thread_pool_run(pool, take_units, &t);
+        assert_memory_equal(t.seen, expected, sizeof expected);
+    }
+    thread_pool_free(pool);
+    mem_free(t.shares);
+}
+
+/* Who is alone takes his own share from the front, then the others' from their ends. */
+static void test_work_shares_order(void **state)
+{
+    (void)state;
+    struct work_shares *shares = work_shares_create(2);
+    size_t begin, end, expected[][2] = {{0, 2}, {2, 4}, {4, 5}, {8, 10}, {6, 8}, {5, 6}};
+    work_shares_set(shares, 10, 2);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_true(work_shares_take(shares, 0, &begin, &end));
+        assert_int_equal(begin, expected[i][0]);
+        assert_int_equal(end, expected[i][1]);
+    }
+    assert_false(work_shares_take(shares, 0, &begin, &end));
+    assert_false(work_shares_take(shares, 1, &begin, &end));
+    mem_free(shares);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +142,8 @@ int main(void)
         cmocka_unit_test(test_utf8_rejects_what_is_not_utf8),
         cmocka_unit_test(test_json_lines_stay_on_one_line),
         cmocka_unit_test(test_thread_pool_visits_each_unit_once),
+        cmocka_unit_test(test_work_shares_give_each_unit_once),
+        cmocka_unit_test(test_work_shares_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

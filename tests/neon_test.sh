@@ -12,10 +12,10 @@ cd "$TANDEM_SOURCE"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 sources=
-for name in cpu error memory thread_pool; do
+for name in cpu error memory thread_pool work_shares; do
     sources="$sources src/base/$name.c"
 done
-for name in attention bitsandbytes kernels matmul neon quant scalar scalar_blocks tensor_type; do
+for name in attention bitsandbytes kernels matmul matmul_floats neon quant scalar scalar_blocks tensor_type; do
     sources="$sources src/kernels/$name.c"
 done
 compile() {

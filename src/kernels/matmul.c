@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS. With many rows a thread takes
- * at least 1 / PIECES of its share at a time, as rows are then read again for each piece. */
+/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS. With many rows a thread
+ * takes at least 1 / PIECES of its share at a time, as rows are then read again for each piece. */
 enum { UNIT = 32, PIECES = 16, MANY_ROWS = 32 };
 
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,

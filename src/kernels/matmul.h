@@ -29,7 +29,7 @@ struct compute {
     const struct kernels *kernels;
     const struct quant_kernels *quant; /* NULL: all products are of floats */
     struct thread_pool *pool;
-    bool shares_pool;      /* which is not its own then */
+    bool shares_pool; /* which is not its own then */
     struct work_shares *shares;
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
     size_t scratch_floats; /* per thread */
