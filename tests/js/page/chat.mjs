@@ -7,6 +7,7 @@ import {
   message,
   MODELS,
   open,
+  reload,
   replies,
   say,
   setField,
@@ -149,7 +150,7 @@ export const tests = {
     const text = await replies(page).locator(".prose").innerText();
     await page.getByRole("link", { name: "New chat" }).click();
     await say(page, "Name a fruit.");
-    await page.reload();
+    await reload(page);
     assert.equal(await page.locator(".question > p").innerText(), "Name a fruit.");
     await page.getByRole("link", { name: "What is 3 + 4?" }).click();
     await page.getByText("2/2").waitFor();
@@ -169,7 +170,7 @@ export const tests = {
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByText("Nothing yet.").waitFor();
-    await page.reload();
+    await reload(page);
     await page.getByText("Nothing yet.").waitFor();
     await close(page);
   },

@@ -67,6 +67,12 @@ export const shoot = (page, name) => page.screenshot({ path: `${shots}/${name}.p
 export const message = (page) => page.getByRole("textbox", { name: /^(Message|消息)$/ });
 export const replies = (page) => page.locator(".reply");
 
+// Reloads once what was said has been kept.
+export async function reload(page) {
+  await page.waitForTimeout(400);
+  await page.reload();
+}
+
 // Waits for the answer's end.
 export async function say(page, text) {
   const count = await replies(page).count();

@@ -112,6 +112,7 @@ export const tests = {
 
   async keyboardOnly() {
     const page = await open();
+    await page.getByRole("combobox", { name: "Model" }).waitFor();
     const focused = () =>
       page.evaluate(() => {
         const e = document.activeElement;

@@ -1,6 +1,6 @@
 // Arena, reports, status.
 import assert from "node:assert/strict";
-import { close, download, message, MODELS, open, shoot, until, url } from "./harness.mjs";
+import { close, download, message, MODELS, open, reload, shoot, until, url } from "./harness.mjs";
 
 const partLink = (page, name) => page.getByRole("navigation").getByRole("link", { name });
 const voteButton = (page, name) => page.getByRole("button", { name, exact: true });
@@ -46,8 +46,7 @@ export const tests = {
     }
     assert.match(await tally.innerText(), /ties 1 · both bad 1/);
     assert.match(await tally.innerText(), /4 votes · .* of 2 decided/);
-    await page.waitForTimeout(300);
-    await page.reload();
+    await reload(page);
     await until(async () => /4 votes/.test(await tally.innerText()), "votes are lost");
     const csv = await download(page, () => voteButton(page, "Export CSV").click());
     assert.equal(csv.text.trim().split("\r\n")[0].split(",").length, 8);

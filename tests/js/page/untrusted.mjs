@@ -7,6 +7,7 @@ import {
   keyedUrl,
   message,
   open,
+  reload,
   replies,
   say,
   shoot,
@@ -85,8 +86,7 @@ export const tests = {
     for (const target of await page.locator(".reply .prose :is(p, td, code, .code-string)").all())
       await target.hover({ timeout: 200, force: true }).catch(() => {});
     await shoot(page, "hostile");
-    await page.waitForTimeout(600); // saved; shown again from there
-    await page.reload();
+    await reload(page);
     await replies(page).waitFor();
     await assertHarmless(page, ".reply .prose");
     await page.goto(`${url}#/arena`);
@@ -139,7 +139,7 @@ export const tests = {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await say(page, "Hello");
-    await page.reload(); // the key stays
+    await reload(page); // the key stays
     await until(
       async () =>
         (await page.getByRole("combobox", { name: "Model" }).inputValue()) === "tandem-qwen-tiny",
