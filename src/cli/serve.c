@@ -255,13 +255,14 @@ int command_serve(int argc, char **argv)
     const struct usage usage = {
         "serve",
         "[MODEL...]",
-        "Serves models over HTTP with OpenAI's API: docs/serving.md. The first is loaded at once,\n"
-        "others when they are asked for. SIGTERM or Ctrl-C ends it once running answers are done.\n"
-        "API keys may also stand in the environment variable TANDEM_API_KEYS.",
+        "Serves models over HTTP: a web page, and OpenAI's API; docs/serving.md. The first model "
+        "is\n"
+        "loaded at once, others when they are asked for. SIGTERM or Ctrl-C ends it once running\n"
+        "answers are done. API keys may also stand in the environment variable TANDEM_API_KEYS.",
         options,
         0,
         MAX_MODELS,
-        "  tandem serve models/qwen models/phi --port 7860\n"
+        "  tandem serve models/qwen models/phi --port 7860 --runs reports\n"
         "  curl http://127.0.0.1:7860/v1/models\n",
         .n_models = MAX_MODELS,
         .default_model = DEFAULT_MODEL};

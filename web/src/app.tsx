@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ArenaView } from "./arena/arena_view";
 import { ChatView } from "./chat/chat_view";
 import { ConversationList } from "./chat/conversation_list";
@@ -32,11 +32,19 @@ function Banners() {
   );
 }
 
-function Sidebar({ onClose }: { onClose: () => void }) {
+// Where it covers the page, it takes the focus, and Esc closes it.
+function Sidebar({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const words = useWords();
   const here = useStore(place);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (isOpen) box.current!.querySelector<HTMLElement>("nav a")!.focus();
+  }, [isOpen]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && isOpen) onClose();
+  };
   return (
-    <div class="sidebar" id="sidebar">
+    <div class="sidebar" ref={box} onKeyDown={onKeyDown}>
       <div class="brand">
         <Logo />
         <span>Tandem</span>
@@ -83,7 +91,7 @@ export function App() {
       >
         {words.skip}
       </a>
-      <Sidebar onClose={() => setOpen(false)} />
+      <Sidebar isOpen={isOpen} onClose={() => setOpen(false)} />
       <div class="shade" onClick={() => setOpen(false)} />
       <main id="main" tabIndex={-1}>
         <Banners />

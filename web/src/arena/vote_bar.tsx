@@ -7,6 +7,9 @@ export function VoteBar({ battle }: { battle: Battle }) {
   const names = { a: words.voteA, b: words.voteB, tie: words.voteTie, bad: words.voteBad };
   return (
     <div class="vote-bar" role="group" aria-label={words.vote}>
+      <span class="only-heard" role="status">
+        {isReady(battle) && words.vote}
+      </span>
       {isReady(battle) &&
         choices.map((choice) => (
           <button type="button" class={`vote-${choice}`} onClick={() => void vote(choice)}>

@@ -1,4 +1,6 @@
 import { fill, useWords } from "../i18n";
+import { models } from "../lib/api";
+import { useStore } from "../lib/store";
 import { CopyButton } from "../parts/copy_button";
 import { FailureNote } from "../parts/failure_note";
 import { IconButton } from "../parts/icon_button";
@@ -18,6 +20,7 @@ interface Props {
 
 export function Reply({ conversation, message, progress, isBusy }: Props) {
   const words = useWords();
+  const isLoaded = useStore(models).some((model) => model.id === message.model && model.loaded);
   const again = () => void answer(conversation.id, message.parent!);
   return (
     <article
@@ -26,7 +29,9 @@ export function Reply({ conversation, message, progress, isBusy }: Props) {
       aria-busy={progress !== undefined}
     >
       <header>{message.model}</header>
-      {progress && !message.text && <p class="waiting">{words.waiting}</p>}
+      {progress && !message.text && (
+        <p class="waiting">{isLoaded ? words.waiting : words.loadingModel}</p>
+      )}
       <Markdown text={message.text} />
       {message.failure && (
         <FailureNote failure={message.failure} onRetry={isBusy ? undefined : again} />

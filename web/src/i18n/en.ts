@@ -63,6 +63,7 @@ export const en = {
   nextBranch: "Next version",
   branch: "Version {n} of {count}",
   waiting: "Thinking…",
+  loadingModel: "Loading the model…",
   stopped: "Stopped",
   cut: "Cut at max. tokens",
   firstToken: "{time} to first token",

@@ -63,6 +63,7 @@ export const zh: Words = {
   nextBranch: "下一个版本",
   branch: "第 {n} 个版本，共 {count} 个",
   waiting: "思考中…",
+  loadingModel: "正在加载模型…",
   stopped: "已停止",
   cut: "达到最大长度",
   firstToken: "首词 {time}",

@@ -46,7 +46,6 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly retryAfter = 0,
   ) {
     super(message);
   }
@@ -73,7 +72,6 @@ async function refusal(reply: Response): Promise<ApiError> {
     reply.status,
     body.error?.code ?? "http_error",
     body.error?.message ?? `HTTP ${reply.status} ${reply.statusText}`,
-    Number(reply.headers.get("Retry-After") ?? 0),
   );
 }
 

@@ -30,9 +30,7 @@ const oneOf =
   (value: T) =>
     values.includes(value) ? value : fallback;
 
-export const browserLanguage: Language = navigator.language.toLowerCase().startsWith("zh")
-  ? "zh"
-  : "en";
+const browserLanguage: Language = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 export const language = createStoredStore<Language>(
   "tandem.language",
   browserLanguage,

@@ -7,14 +7,16 @@ interface Props {
   children: ComponentChildren;
 }
 
-// A modal dialog: the browser keeps the focus in it, and closes it with Esc.
+// A modal dialog: the browser keeps the focus in it, closes it with Esc, and gives the focus back.
 export function Dialog({ title, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current!;
+    shown.showModal();
+    return () => shown.close();
   }, []);
   return (
-    <dialog ref={dialog} aria-label={title} onClose={onClose}>
+    <dialog ref={dialog} aria-label={title} onClose={() => dialog.current && onClose()}>
       <h2>{title}</h2>
       {children}
     </dialog>
