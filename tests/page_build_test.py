@@ -35,7 +35,8 @@ class PageBuildTest(unittest.TestCase):
         self.npm.chmod(0o755)
         return subprocess.run(
             [sys.executable, SOURCE / "web/build.py", "--npm", self.npm, "--folder",
-             self.root / "page", "--stamp", self.root / "stamp", "--depfile", self.root / "d", *args],
+             self.root / "page", "--stamp", self.root / "stamp", "--depfile", self.root / "d",
+             *args],
             env={**os.environ, "CALLS": str(self.calls)}, capture_output=True, text=True)
 
     def page(self):
@@ -76,7 +77,8 @@ class PageBuildTest(unittest.TestCase):
             for name, entry in lock.items():
                 self.assertNotIn("resolved", entry, name)
                 self.assertTrue(not name or {"version", "integrity"} <= set(entry), name)
-            for version in {**package["dependencies"], **package.get("devDependencies", {})}.values():
+            wanted = {**package["dependencies"], **package.get("devDependencies", {})}
+            for version in wanted.values():
                 self.assertRegex(version, r"^\d+\.\d+\.\d+$")
 
 

@@ -62,7 +62,8 @@ def main():
         shots = os.environ.get("TANDEM_SHOTS", folder)
         with Server("--runs", folder, models=MODELS) as server:
             return subprocess.run(
-                [node, str(SOURCE / "tests/js/page/run.mjs"), server.url + "/", keyed.url + "/", shots],
+                [node, str(SOURCE / "tests/js/page/run.mjs"), server.url + "/", keyed.url + "/",
+                 shots],
                 env={**os.environ, "TANDEM_CHROMIUM": chromium}, timeout=500).returncode
 
 

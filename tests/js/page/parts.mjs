@@ -34,7 +34,7 @@ export const tests = {
     const name = winner.split(" · ")[1];
     assert.ok(
       (await tally.innerText()).includes(
-        `1 votes · ${name} won 100% of 1 decided (95%: 21% to 100%)`,
+        `1 vote · ${name} won 100% of 1 decided (95%: 21% to 100%)`,
       ),
       await tally.innerText(),
     );

@@ -10,6 +10,8 @@ const languages: Record<"en" | "zh", Words> = { en, zh };
 
 export const useWords = (): Words => languages[useStore(language)];
 
-// "{n} of {all}" with its values.
+// "{n} of {all}" with its values; "{s}" is the plural's letter for n.
 export const fill = (text: string, values: Record<string, string | number>): string =>
-  text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  text.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    name === "s" ? (values.n === 1 ? "" : "s") : String(values[name] ?? whole),
+  );
