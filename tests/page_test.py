@@ -54,7 +54,8 @@ def main():
         print("skipped: " + reason)
         return 77
     with tempfile.TemporaryDirectory() as folder, \
-            Server(models=MODELS[:1], environment={"TANDEM_API_KEYS": KEY}) as keyed:
+            Server("--runs", folder, models=MODELS[:1],
+                   environment={"TANDEM_API_KEYS": KEY}) as keyed:
         if not has_page(keyed):
             print("skipped: this build has no page (it needs npm)")
             return 77

@@ -115,6 +115,51 @@ export const tests = {
     await close(page);
   },
 
+  async figuresWhileTheAnswerComes() {
+    const page = await open();
+    await makeEndless(page);
+    await message(page).fill("Tell me all.");
+    await page.keyboard.press("Enter");
+    await page.locator(".reply[aria-busy=true] .figures", { hasText: "tokens/s" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("Stopped").waitFor();
+    await close(page);
+  },
+
+  async tabsSeeEachOthersConversations() {
+    const page = await open();
+    await say(page, "Name a fruit.");
+    await page.waitForTimeout(400);
+    const other = await page.context().newPage();
+    await other.goto(url);
+    await other.getByRole("link", { name: "Name a fruit." }).waitFor();
+    await say(other, "Name a colour.");
+    await other.waitForTimeout(400);
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.getByRole("link", { name: "Name a colour." }).waitFor();
+    assert.equal(await page.locator(".question > p").innerText(), "Name a fruit.");
+    await close(page);
+  },
+
+  async adaptersAreNamed() {
+    const page = await open();
+    await page.route("**/v1/models", (route) =>
+      route.fulfill({
+        json: {
+          data: [
+            { id: "qwen", loaded: true },
+            { id: "qwen:my-style", loaded: false, adapter_of: "qwen" },
+          ],
+        },
+      }),
+    );
+    await page.reload();
+    const select = page.getByRole("combobox", { name: "Model" });
+    await select.selectOption({ label: "qwen with adapter my-style" });
+    assert.equal(await select.inputValue(), "qwen:my-style");
+    await close(page);
+  },
+
   async regenerateAndEditMakeBranches() {
     const page = await open();
     await setField(page, "Temperature", 1.5);

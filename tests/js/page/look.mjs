@@ -94,6 +94,10 @@ export const tests = {
     await page.getByRole("navigation").getByRole("link", { name: "Chat" }).waitFor();
     await page.waitForTimeout(300);
     await shoot(page, "phone-menu");
+    assert.equal(await page.evaluate(() => document.activeElement.innerText), "Chat");
+    await page.keyboard.press("Escape");
+    await page.locator("nav").waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Menu" }).click();
     await page.getByRole("navigation").getByRole("link", { name: "Chat" }).click();
     await page.locator("nav").waitFor({ state: "hidden" });
     await say(page, "Write a Python function that returns the even numbers of a list.");
@@ -157,6 +161,67 @@ export const tests = {
     await page.getByRole("textbox", { name: "New name" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.match(await focused(), /^Actions/, "the dialog does not give the focus back");
+    await close(page);
+  },
+
+  async inputMethodsKeepTheirEnter() {
+    const page = await open({ locale: "zh-CN" });
+    await message(page).fill("nihao");
+    for (const how of [{ isComposing: true }, { keyCode: 229 }])
+      await message(page).evaluate(
+        (area, init) =>
+          area.dispatchEvent(
+            new KeyboardEvent("keydown", {
+              key: "Enter",
+              bubbles: true,
+              cancelable: true,
+              ...init,
+            }),
+          ),
+        how,
+      );
+    assert.equal(await message(page).inputValue(), "nihao");
+    assert.equal(await replies(page).count(), 0);
+    await close(page);
+  },
+
+  // WCAG's ratio of brightness, for text.
+  async contrast() {
+    const page = await open();
+    const ratio = (pair) =>
+      page.evaluate((names) => {
+        const light = names.map((name) => {
+          const probe = document.body.appendChild(document.createElement("i"));
+          probe.style.color = `var(--${name})`;
+          const parts = getComputedStyle(probe)
+            .color.match(/[\d.]+/g)
+            .slice(0, 3);
+          probe.remove();
+          const [r, g, b] = parts.map((c) =>
+            c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
+          );
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        });
+        return (Math.max(...light) + 0.05) / (Math.min(...light) + 0.05);
+      }, pair);
+    for (const theme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme: theme });
+      for (const ground of ["paper", "card", "sunken"])
+        for (const text of ["ink", "soft", "accent", "bad"])
+          assert.ok((await ratio([text, ground])) >= 4.5, `${theme}: ${text} on ${ground}`);
+      for (const ground of ["paper", "card"])
+        for (const text of ["a", "b", "good"])
+          assert.ok((await ratio([text, ground])) >= 4.5, `${theme}: ${text} on ${ground}`);
+      for (const text of ["comment", "string", "number", "keyword"])
+        assert.ok((await ratio([`code-${text}`, "paper"])) >= 4.5, `${theme}: code ${text}`);
+      for (const pair of [
+        ["on-accent", "accent"],
+        ["warn-ink", "warn-soft"],
+        ["ink", "bad-soft"],
+      ])
+        assert.ok((await ratio(pair)) >= 4.5, `${theme}: ${pair}`);
+    }
     await close(page);
   },
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   answerWith,
   close,
+  download,
   KEY,
   keyedUrl,
   message,
@@ -148,7 +149,11 @@ export const tests = {
     await page.getByRole("link", { name: "Hello" }).waitFor(); // and so is the conversation
     assert.equal(await page.getByRole("dialog").count(), 0);
     await page.goto(`${keyedUrl}#/reports`);
-    await page.getByText("no folder with reports").waitFor();
+    await page.locator(".run-card", { hasNotText: "hostile" }).click();
+    const save = page.getByRole("button", { name: "Save the whole report" });
+    const report = await download(page, () => save.click());
+    assert.equal(report.name, "tandem-qwen-tiny-tandem-phi-tiny.html");
+    assert.match(report.text, /^<!doctype html>/);
     await close(page);
   },
 
