@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/adapters.h"
+#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "kernels/kernels.h"
@@ -14,11 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LIST = 16, MAX_REPEATS = 1000, MAX_SEQUENCES = 256 };
-
-struct size_list {
-    size_t items[MAX_LIST], count;
-};
+enum { MAX_SEQUENCES = 256 };
 
 struct bench {
     struct model *model;
@@ -29,11 +26,6 @@ struct bench {
     struct rng rng;
     size_t repeats;
     bool quiet;
-};
-
-/* Tokens per second over the repetitions. */
-struct rate {
-    double median, min, max;
 };
 
 static int32_t random_token(struct bench *b)
@@ -97,7 +89,7 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static struct rate summarise(double *values, size_t n)
+struct rate rate_summarise(double *values, size_t n)
 {
     qsort(values, n, sizeof *values, compare_doubles);
     double middle = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
@@ -108,7 +100,7 @@ static struct rate summarise(double *values, size_t n)
 static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth, struct rate *rate,
                            struct error *err)
 {
-    double values[MAX_REPEATS];
+    double values[MAX_BENCH_REPEATS];
     for (size_t r = 0; r <= b->repeats; r++) {
         enum status status = STATUS_OK;
         clear(b);
@@ -125,7 +117,7 @@ static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth
         if (r)
             values[r - 1] = tokens / (clock_seconds() - start);
     }
-    *rate = summarise(values, b->repeats);
+    *rate = rate_summarise(values, b->repeats);
     return STATUS_OK;
 }
 
@@ -223,10 +215,18 @@ static size_t largest(const struct size_list *list)
     return max;
 }
 
+static size_t smallest(const struct size_list *list)
+{
+    size_t min = SIZE_MAX;
+    for (size_t i = 0; i < list->count; i++)
+        min = list->items[i] < min ? list->items[i] : min;
+    return min;
+}
+
 static bool parse_sizes(const char *text, size_t most, struct size_list *list)
 {
     list->count = 0;
-    for (const char *p = text; *p && list->count < MAX_LIST;) {
+    for (const char *p = text; *p && list->count < MAX_BENCH_LIST;) {
         char *end;
         unsigned long value = strtoul(p, &end, 10);
         if (end == p || value > most || (*end && *end != ','))
@@ -350,12 +350,32 @@ static int run(const char *path, const struct model_options *options,
     return status ? report_error(&err) : finish_output();
 }
 
+/* What was asked for in the terms of the engine. */
+static int run_text(struct text_bench *bench, const char *model,
+                    const struct model_options *options, const struct plan *plan,
+                    const char *kv_type)
+{
+    struct error err = {0};
+    bench->model = model;
+    bench->max_tokens = plan->n_answer;
+    bench->batches = plan->batches;
+    bench->engine.n_threads = options->n_threads;
+    bench->engine.max_rows = options->max_rows;
+    bench->engine.quantize = options->quantize;
+    bench->engine.kv_type = kv_type;
+    bench->engine.max_sequences = largest(&plan->batches);
+    if (engine_options_check(&bench->engine, &err))
+        return report_error(&err);
+    return bench_text(bench);
+}
+
 int command_bench(int argc, char **argv)
 {
     struct plan plan = {.n_prompt = 512, .n_answer = 64};
     const char *batches = "1", *depths = "0", *kv_name = NULL;
     struct model_options model_options = {0};
     struct string_list adapters = {0};
+    struct text_bench answers = {.adapters = &adapters};
     size_t repeats = 5;
     bool json = false;
     const struct option options[] = {
@@ -363,6 +383,9 @@ int command_bench(int argc, char **argv)
         {"answer", 'n', OPTION_SIZE, &plan.n_answer, "N", "tokens generated (64; 0: none)"},
         {"batch", 'b', OPTION_STRING, &batches, "1,2,4", "sequences that decode at once (1)"},
         {"depth", 'd', OPTION_STRING, &depths, "0,4096", "tokens that are in the cache before (0)"},
+        {"text", 0, OPTION_STRING, &answers.file, "FILE", "time answers to this prompt: see above"},
+        SPECULATE_OPTION(answers.engine.speculate),
+        DRAFT_OPTION(answers.engine.draft),
         ADAPTER_OPTION(adapters),
         QUANTIZE_OPTION(model_options.quantize),
         {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
@@ -377,13 +400,15 @@ int command_bench(int argc, char **argv)
         "Measures tokens per second: of a prompt, and of generation. Prints the median, the\n"
         "least and the most of the repetitions, and what part that is of this machine's limit:\n"
         "of arithmetic for prompts, of reading memory for generation; both are measured first.\n"
-        "Random tokens; sampling is not included.",
+        "Random tokens; sampling is not included. With --text instead: greedy answers of at most\n"
+        "--answer tokens to the prompt in FILE, without and with guessing ahead, in turns.",
         options,
         1,
         1,
         "  tandem bench model.gguf -p 512 -n 64 -t 2\n"
         "  tandem bench model.gguf -p 0 -b 1,2,4,8,16\n"
-        "  tandem bench model.gguf -d 0,4096,16384\n",
+        "  tandem bench model.gguf -d 0,4096,16384\n"
+        "  tandem bench model.gguf --text summarise.txt -n 256 --draft small.gguf\n",
         .n_models = 1};
     struct args args;
     struct error err = {0};
@@ -393,17 +418,25 @@ int command_bench(int argc, char **argv)
         mem_free(adapters.items);
         return status;
     }
+    answers.repeats = repeats;
+    answers.json = json;
     if (!parse_sizes(batches, MAX_SEQUENCES, &plan.batches) || !largest(&plan.batches))
         status = args_wrong(&usage, "--batch %s: expected numbers from 1 to %d, like 1,2,4",
                             batches, MAX_SEQUENCES);
     else if (!parse_sizes(depths, 1 << 24, &plan.depths))
         status = args_wrong(&usage, "--depth %s: expected numbers, like 0,4096", depths);
-    else if (!repeats || repeats > MAX_REPEATS)
-        status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_REPEATS);
+    else if (!repeats || repeats > MAX_BENCH_REPEATS)
+        status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_BENCH_REPEATS);
     else if (!plan.n_prompt && !plan.n_answer)
         status = args_wrong(&usage, "--prompt 0 and --answer 0 leave nothing to measure");
     else if (kv_type_parse(kv_name, &kv_type, &err))
         status = args_wrong(&usage, "--kv-type: %s", err.message);
+    else if (!answers.file && (answers.engine.draft || answers.engine.speculate))
+        status = args_wrong(&usage, "--draft and --speculate need a text to answer: --text FILE");
+    else if (answers.file && smallest(&plan.batches) == 0)
+        status = args_wrong(&usage, "--batch %s: expected numbers from 1 on", batches);
+    else if (answers.file)
+        status = run_text(&answers, args.operands[0], &model_options, &plan, kv_name);
     else
         status = run(args.operands[0], &model_options, &adapters, &plan, kv_type, repeats, json);
     args_free(&args);

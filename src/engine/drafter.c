@@ -296,6 +296,7 @@ static size_t take_guesses(struct drafter *d, struct generation *const *running,
         int32_t token = guess(d, g, logits);
         logits += model_shape(d->model)->vocab_size;
         draft->tokens[draft->count++] = token;
+        draft->n_offered = draft->count;
         bool goes_on = draft->count < draft->wanted && position < d->context_length &&
                        is_known(d, token) && reserve(d, slot, 1);
         if (goes_on)

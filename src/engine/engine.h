@@ -112,6 +112,7 @@ struct request {
     size_t n_top_logprobs;         /* 0 to MAX_TOP_LOGPROBS */
     struct constraint *constraint; /* what the answer may be; NULL: anything. Shared, not copied */
     uint64_t client;               /* whose request it is: clients get equal shares of the engine */
+    bool no_guesses;               /* plain decoding, whatever the engine's options say */
     enum pooling pooling;          /* an embedding of the prompt instead of an answer */
 };
 

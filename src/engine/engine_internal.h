@@ -36,7 +36,7 @@ struct generation {
     struct engine *engine;
     struct arena arena;
     size_t n_prompt, max_tokens, n_top;
-    bool want_logprobs, ignore_eos;
+    bool want_logprobs, ignore_eos, no_guesses;
     const char **stops;
     size_t *stop_lengths, n_stops;
     int32_t *eos_ids;

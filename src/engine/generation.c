@@ -111,6 +111,7 @@ enum status generation_create(struct engine *engine, const struct request *reque
     g->n_top = request->n_top_logprobs;
     g->want_logprobs = request->want_logprobs || g->n_top > 0;
     g->ignore_eos = request->ignore_eos;
+    g->no_guesses = request->no_guesses;
     g->client = request->client;
     g->pooling = request->pooling;
     pthread_mutex_init(&g->mutex, NULL);

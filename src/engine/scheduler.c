@@ -317,7 +317,7 @@ static void share_rows(struct engine *e)
         follow_rope(e, g);
         bool decodes = pending(e, g) == 1;
         g->n_rows = decodes;
-        g->draft.count = g->draft.wanted = 0;
+        g->draft.n_offered = g->draft.count = g->draft.wanted = 0;
         n_decode += decodes;
         if (!decodes && !oldest)
             oldest = g;
@@ -370,9 +370,11 @@ static void choose_guesses(struct engine *e, struct generation *g, size_t most, 
         return;
     }
     draft_look_up(draft, g->tokens, g->n_tokens, most);
-    if (e->speculation == SPECULATION_ALWAYS)
+    if (e->speculation == SPECULATION_ALWAYS) {
+        draft->count = draft->n_offered;
         return;
-    struct draft_offer offer = {.source = DRAFT_LOOK_UP, .most = draft->count};
+    }
+    struct draft_offer offer = {.source = DRAFT_LOOK_UP, .most = draft->n_offered};
     draft->count = draft_weigh(draft, &offer, &e->pass_times, rows, &saved);
     if (!has_model)
         return;
@@ -381,7 +383,7 @@ static void choose_guesses(struct engine *e, struct generation *g, size_t most, 
     size_t wanted = draft_weigh(draft, &offer, &e->pass_times, rows, &saved_by_model);
     if (saved_by_model <= saved || !worth_catching_up(e, g, saved_by_model))
         return;
-    draft->count = 0;
+    draft->n_offered = draft->count = 0;
     draft->wanted = wanted;
     draft->source = DRAFT_MODEL;
     *deepest = wanted > *deepest ? wanted : *deepest;
@@ -406,6 +408,8 @@ static void add_guesses(struct engine *e)
     for (size_t i = 0; i < e->n_running && left > 0; i++) {
         struct generation *g = e->running[i];
         size_t most = most_guesses(e, g);
+        if (g->no_guesses)
+            continue;
         choose_guesses(e, g, most < left ? most : left, rows - 1, &deepest);
         size_t n = g->draft.count + g->draft.wanted;
         rows += n;
@@ -504,7 +508,7 @@ static enum finish_reason take_tokens(struct engine *e, struct generation *g, fl
     while (reason == FINISH_NONE && accepted < g->draft.count &&
            g->tokens[g->n_tokens - 1] == g->draft.tokens[accepted])
         reason = take_token(g, logits + ++accepted * vocab_size, err);
-    draft_learn(&g->draft, accepted);
+    draft_learn(&g->draft, g->tokens + before, g->n_tokens - before);
     kv_truncate(e->cache, (size_t)g->slot, before + accepted);
     return reason;
 }

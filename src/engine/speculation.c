@@ -3,15 +3,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The longest match wins; a single token says too little. */
-enum { LONGEST_MATCH = 4, SHORTEST_MATCH = 2 };
+/* A single token says too little; more than the longest say no more. */
+enum { SHORTEST_MATCH = 2, LONGEST_MATCH = 24 };
 
-/* What is learned of one guess weighs LEARN_RATE, what one request saw of a source HERITAGE_RATE.
- * While no guesses are worth it, the estimate creeps back, so that they are tried again at times.
- */
+/* What is learned of one guess weighs LEARN_RATE, what one request saw HERITAGE_RATE. While no
+ * guesses of the draft model are worth it, its estimate creeps back, so that they are tried again
+ * at times; what a look-up offers is compared with what came whether or not it was computed. */
 static const double LEARN_RATE = 0.1, HERITAGE_RATE = 0.3, RECOVERY_RATE = 0.01, TIME_RATE = 0.2;
 
-const struct acceptance first_acceptance = {{[DRAFT_LOOK_UP] = 0.6, [DRAFT_MODEL] = 0.6}};
+const struct acceptance first_acceptance = {.look_up = {0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95},
+                                            .model = 0.7};
 
 enum status speculation_parse(const char *name, enum speculation *speculation, struct error *err)
 {
@@ -24,54 +25,71 @@ enum status speculation_parse(const char *name, enum speculation *speculation, s
     return error_set(err, STATUS_INVALID, "speculation \"%s\": expected auto, off or always", name);
 }
 
-static bool matches(const int32_t *a, const int32_t *b, size_t n)
+/* How many of the last tokens stand before `end` as well. */
+static size_t match_length(const int32_t *tokens, size_t n, size_t end)
 {
-    for (size_t i = 0; i < n; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
+    size_t length = 0;
+    while (length < end && length < LONGEST_MATCH &&
+           tokens[end - 1 - length] == tokens[n - 1 - length])
+        length++;
+    return length;
 }
 
-/* The end of the latest earlier occurrence of the last `length` tokens; 0: there is none. */
-static size_t find_earlier(const int32_t *tokens, size_t n, size_t length)
+/* The end of the longest earlier occurrence of how the text ends, the latest of equals. */
+static size_t find_earlier(const int32_t *tokens, size_t n, size_t *match)
 {
-    const int32_t *last = tokens + n - length;
-    for (size_t end = n - 1; end >= length; end--)
-        if (tokens[end - 1] == tokens[n - 1] && matches(tokens + end - length, last, length - 1))
-            return end;
-    return 0;
+    size_t best = 0;
+    *match = 0;
+    for (size_t end = n - 1; end > *match && *match < LONGEST_MATCH; end--) {
+        if (tokens[end - 1] != tokens[n - 1])
+            continue;
+        size_t length = match_length(tokens, n, end);
+        if (length > *match) {
+            *match = length;
+            best = end;
+        }
+    }
+    return best;
 }
 
 void draft_look_up(struct draft *draft, const int32_t *tokens, size_t n, size_t most)
 {
-    draft->count = 0;
+    size_t from = find_earlier(tokens, n, &draft->match), count = 0;
     draft->source = DRAFT_LOOK_UP;
-    for (size_t length = LONGEST_MATCH; length >= SHORTEST_MATCH; length--) {
-        size_t from = n > length ? find_earlier(tokens, n, length) : 0;
-        if (!from)
-            continue;
-        /* Where the text repeats itself, what follows may reach into the guesses. */
-        for (; draft->count < most; draft->count++, from++)
-            draft->tokens[draft->count] = from < n ? tokens[from] : draft->tokens[from - n];
-        return;
-    }
+    draft->count = 0;
+    /* Where the text repeats itself, what follows may reach into the guesses. */
+    for (; draft->match >= SHORTEST_MATCH && count < most; count++, from++)
+        draft->tokens[count] = from < n ? tokens[from] : draft->tokens[from - n];
+    draft->n_offered = count;
 }
 
-void draft_learn(struct draft *draft, size_t n_accepted)
+/* The estimate for guess number i: those before it were right, so the match is longer by then. */
+static double *acceptance_of(struct draft *draft, enum draft_source source, size_t i)
 {
-    double *acceptance = &draft->acceptance.of[draft->source];
-    for (size_t i = 0; i < n_accepted; i++)
-        *acceptance += LEARN_RATE * (1 - *acceptance);
-    if (n_accepted < draft->count)
-        *acceptance -= LEARN_RATE * *acceptance;
+    static const size_t least[MATCH_CLASSES] = {0, 3, 4, 5, 7, 9, 13, 17};
+    size_t class = MATCH_CLASSES - 1;
+    while (least[class] > draft->match + i)
+        class --;
+    return source == DRAFT_MODEL ? &draft->acceptance.model : &draft->acceptance.look_up[class];
+}
+
+void draft_learn(struct draft *draft, const int32_t *tokens, size_t n)
+{
+    for (size_t i = 0; i < n && i < draft->n_offered; i++) {
+        double *acceptance = acceptance_of(draft, draft->source, i);
+        bool right = tokens[i] == draft->tokens[i];
+        *acceptance += LEARN_RATE * ((right ? 1 : 0) - *acceptance);
+        draft->n_accepted += right && i < draft->count;
+    }
     draft->n_guessed += draft->count;
-    draft->n_accepted += n_accepted;
 }
 
 void draft_pass_on(const struct draft *draft, struct acceptance *known)
 {
-    for (size_t i = 0; i < N_DRAFT_SOURCES; i++)
-        known->of[i] += HERITAGE_RATE * (draft->acceptance.of[i] - known->of[i]);
+    const struct acceptance *seen = &draft->acceptance;
+    for (size_t i = 0; i < MATCH_CLASSES; i++)
+        known->look_up[i] += HERITAGE_RATE * (seen->look_up[i] - known->look_up[i]);
+    known->model += HERITAGE_RATE * (seen->model - known->model);
 }
 
 void pass_times_add(struct pass_times *times, size_t rows, double seconds)
@@ -96,16 +114,14 @@ double pass_times_expect(const struct pass_times *times, size_t rows)
 size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,
                    const struct pass_times *times, size_t rows, double *saved)
 {
-    double *acceptance = &draft->acceptance.of[offer->source];
     double tokens = (double)rows + 1, chance = 1, plain = 0, best = 0, making = 0;
     size_t best_count = 0;
     for (size_t k = 0; k <= offer->most; k++) {
-        double seconds = pass_times_expect(times, rows + 1 + k);
         if (k > offer->n_free)
             making += offer->seconds;
         if (k > 0)
-            tokens += chance *= *acceptance;
-        double each = (seconds + making) / tokens;
+            tokens += chance *= *acceptance_of(draft, offer->source, k - 1);
+        double each = (pass_times_expect(times, rows + 1 + k) + making) / tokens;
         if (k == 0)
             plain = best = each;
         if (each < best) {
@@ -113,8 +129,9 @@ size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,
             best_count = k;
         }
     }
-    if (best_count == 0 && offer->most > 0)
-        *acceptance += RECOVERY_RATE * (first_acceptance.of[offer->source] - *acceptance);
+    double *model = &draft->acceptance.model;
+    if (offer->source == DRAFT_MODEL && best_count == 0)
+        *model += RECOVERY_RATE * (first_acceptance.model - *model);
     *saved = plain - best;
     return best_count;
 }

@@ -27,28 +27,34 @@ enum status speculation_parse(const char *name, enum speculation *speculation, s
 
 enum { MAX_DRAFT = 12, MAX_TIMED_ROWS = 64 };
 
-enum draft_source { DRAFT_LOOK_UP, DRAFT_MODEL, N_DRAFT_SOURCES };
+enum draft_source { DRAFT_LOOK_UP, DRAFT_MODEL };
 
-/* Of each source an estimate of the chance that a guess is accepted if those before it were. */
+/* Estimates of the chance that a guess is right if those before it were: of the draft model's, and
+ * of what followed an earlier place in the text, by how many tokens are the same there. */
+enum { MATCH_CLASSES = 8 };
 struct acceptance {
-    double of[N_DRAFT_SOURCES];
+    double look_up[MATCH_CLASSES], model;
 };
-/* Before anything is known: every source is given a fair chance. */
+/* Before anything is known. */
 extern const struct acceptance first_acceptance;
 
 /* A request's guesses for this step, and its record. */
 struct draft {
     int32_t tokens[MAX_DRAFT];
-    size_t count;
-    size_t wanted; /* so many are to come from the draft model */
+    size_t n_offered; /* so many are there */
+    size_t count;     /* of these so many are computed */
+    size_t wanted;    /* so many are to come from the draft model */
+    size_t match;     /* of a look-up: so many tokens are the same there */
     enum draft_source source;
     struct acceptance acceptance;
     size_t n_guessed, n_accepted; /* in all */
 };
-/* Guesses at most `most` (at most MAX_DRAFT) tokens that follow tokens[0..n). */
+/* Offers at most `most` (at most MAX_DRAFT) tokens that may follow tokens[0..n), and counts none.
+ */
 void draft_look_up(struct draft *draft, const int32_t *tokens, size_t n, size_t most);
-/* Of the step's guesses the first n_accepted were right. */
-void draft_learn(struct draft *draft, size_t n_accepted);
+/* The step's guesses were followed by tokens [n]: those that were right, and one more that was
+ * chosen instead of the next guess. What was offered and not computed teaches as much. */
+void draft_learn(struct draft *draft, const int32_t *tokens, size_t n);
 /* What a request that ends has seen, for those that come after it. */
 void draft_pass_on(const struct draft *draft, struct acceptance *known);
 
