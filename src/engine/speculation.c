@@ -6,10 +6,14 @@
 /* A single token says too little; more than the longest say no more. */
 enum { SHORTEST_MATCH = 2, LONGEST_MATCH = 24 };
 
-/* What is learned of one guess weighs LEARN_RATE, what one request saw HERITAGE_RATE. While no
+/* What is learned of one guess weighs LEARN_RATE, the draft model's first ones more (its first
+ * estimate counts as FIRST_WEIGHT guesses); what one request saw weighs HERITAGE_RATE. While no
  * guesses of the draft model are worth it, its estimate creeps back, so that they are tried again
- * at times; what a look-up offers is compared with what came whether or not it was computed. */
-static const double LEARN_RATE = 0.1, HERITAGE_RATE = 0.3, RECOVERY_RATE = 0.01, TIME_RATE = 0.2;
+ * at times: seldom enough to cost about a hundredth. What a look-up offers is compared with what
+ * came whether or not it was computed. */
+static const double LEARN_RATE = 0.1, FIRST_WEIGHT = 2, HERITAGE_RATE = 0.3;
+static const double RECOVERY_RATE = 0.0025, TIME_RATE = 0.2;
+static const double FIRST_ROW_COST = 0.1;
 
 const struct acceptance first_acceptance = {.look_up = {0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95},
                                             .model = 0.7};
@@ -73,12 +77,19 @@ static double *acceptance_of(struct draft *draft, enum draft_source source, size
     return source == DRAFT_MODEL ? &draft->acceptance.model : &draft->acceptance.look_up[class];
 }
 
+static double learn_rate(const struct draft *draft)
+{
+    double first = 1 / (FIRST_WEIGHT + (double)draft->acceptance.n_model);
+    return draft->source == DRAFT_MODEL && first > LEARN_RATE ? first : LEARN_RATE;
+}
+
 void draft_learn(struct draft *draft, const int32_t *tokens, size_t n)
 {
     for (size_t i = 0; i < n && i < draft->n_offered; i++) {
         double *acceptance = acceptance_of(draft, draft->source, i);
         bool right = tokens[i] == draft->tokens[i];
-        *acceptance += LEARN_RATE * ((right ? 1 : 0) - *acceptance);
+        draft->acceptance.n_model += draft->source == DRAFT_MODEL;
+        *acceptance += learn_rate(draft) * ((right ? 1 : 0) - *acceptance);
         draft->n_accepted += right && i < draft->count;
     }
     draft->n_guessed += draft->count;
@@ -90,6 +101,7 @@ void draft_pass_on(const struct draft *draft, struct acceptance *known)
     for (size_t i = 0; i < MATCH_CLASSES; i++)
         known->look_up[i] += HERITAGE_RATE * (seen->look_up[i] - known->look_up[i]);
     known->model += HERITAGE_RATE * (seen->model - known->model);
+    known->n_model = seen->n_model > known->n_model ? seen->n_model : known->n_model;
 }
 
 void pass_times_add(struct pass_times *times, size_t rows, double seconds)
@@ -100,15 +112,27 @@ void pass_times_add(struct pass_times *times, size_t rows, double seconds)
     *known = *known > 0 ? *known + TIME_RATE * (seconds - *known) : seconds;
 }
 
-/* No more than one of more rows, so that a single slow one does no harm for long. Where none so
- * large ever was, what the largest took: so it gets tried. */
+/* Between two numbers of rows that are known, in proportion; but no more than one of more rows, so
+ * that a single slow one does no harm for long. Where none so large ever was, each
+ * row beyond costs FIRST_ROW_COST of the largest: a few are tried before many. */
 double pass_times_expect(const struct pass_times *times, size_t rows)
 {
-    double least = 0;
-    for (size_t r = MAX_TIMED_ROWS; r > 0 && (r >= rows || least == 0); r--)
-        if (times->seconds[r] > 0 && (least == 0 || times->seconds[r] < least))
-            least = times->seconds[r];
-    return least;
+    const double *known = times->seconds;
+    size_t below = rows < MAX_TIMED_ROWS ? rows : MAX_TIMED_ROWS, above = rows;
+    while (below > 0 && known[below] == 0)
+        below--;
+    while (above <= MAX_TIMED_ROWS && known[above] == 0)
+        above++;
+    if (above > MAX_TIMED_ROWS)
+        return known[below] * (1 + FIRST_ROW_COST * (double)(rows - below));
+    double expected = known[above];
+    if (below > 0 && below < above)
+        expected = known[below] +
+                   (known[above] - known[below]) * (double)(rows - below) / (double)(above - below);
+    for (size_t r = above; r <= MAX_TIMED_ROWS; r++)
+        if (known[r] > 0 && known[r] < expected)
+            expected = known[r];
+    return expected;
 }
 
 size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,

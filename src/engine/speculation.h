@@ -34,6 +34,7 @@ enum draft_source { DRAFT_LOOK_UP, DRAFT_MODEL };
 enum { MATCH_CLASSES = 8 };
 struct acceptance {
     double look_up[MATCH_CLASSES], model;
+    size_t n_model; /* guesses of the draft model that were seen to be right or wrong */
 };
 /* Before anything is known. */
 extern const struct acceptance first_acceptance;
