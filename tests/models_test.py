@@ -40,6 +40,16 @@ def main():
         assert len(bench["sweep"]) == 6 and bench["peak_rss_bytes"] > 0, bench
         assert "numbers" in tandem(folder, "bench", "tandem-random-qwen2", "-b", "x", status=2)
 
+        text = folder / "text.txt"
+        text.write_text("Say this again: one two three, one two three, one two three.")
+        bench = json.loads(tandem(folder, "bench", "tandem-random-qwen2", "--text", text, "-n", "20",
+                                  "-r", "2", "-b", "1,2", "--draft", "tandem-random-qwen2", "--json"))
+        assert [a["batch"] for a in bench["answers"]] == [1, 2], bench
+        assert bench["draft"] and bench["prompt_tokens"] > 0, bench
+        assert all(a["plain"]["median"] > 0 and a["ratio"] > 0 for a in bench["answers"]), bench
+        assert "--text" in tandem(folder, "bench", "tandem-random-qwen2", "--draft",
+                                  "tandem-random-qwen2", status=2)
+
         exact = json.loads(tandem(folder, "logits", "tandem-random-qwen2", "--ids", "5,6,7,8"))
         out = folder / "q8.gguf"
         tandem(folder, "quantize", "tandem-random-qwen2", out, "--type", "Q8_0")
