@@ -170,10 +170,12 @@ static bool accept_submitted(struct engine *e)
     return !closing;
 }
 
-/* Whether the request's whole sequence finds room now, after what is reusable has gone. */
+/* Whether the request's whole sequence finds room now, after what is reusable has gone, and a page
+ * more for it and for each that runs: who is put back soon after has been computed in vain. */
 static bool make_room(struct engine *e, size_t positions, size_t spared)
 {
-    while (kv_free_positions(e->cache) < positions + PAGE_POSITIONS)
+    positions += (e->n_running + 1) * PAGE_POSITIONS;
+    while (kv_free_positions(e->cache) < positions)
         if (!evict(e, spared))
             return e->n_running == 0; /* alone it always fits */
     return true;

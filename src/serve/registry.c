@@ -90,7 +90,7 @@ static size_t cache_share(const struct registry *r, const struct resident *m)
         weights += r->residents[i].adapter ? 0 : r->residents[i].file_bytes;
     if (r->budget > weights && (r->budget - weights) / n >= least)
         return (r->budget - weights) / n;
-    return r->budget > m->file_bytes + least ? r->budget - m->file_bytes : least;
+    return r->budget > m->file_bytes ? r->budget - m->file_bytes : 1;
 }
 
 static size_t engine_bytes(const struct engine *engine)
