@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
+#include "formats/recipe.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -805,6 +806,43 @@ static void test_guesses_change_nothing(void **state)
     engine_close(with);
 }
 
+/* Every type of weights: alone with one thread, then with two threads as one of 1 to 16 that run at
+ * once, fresh and with its prompt in the cache. */
+static void test_quantized_weights_change_nothing_either(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"Q4_0",   "Q4_1",   "Q5_0", "Q5_1", "Q8_0",
+                                        "Q4_K_M", "Q5_K_M", "Q6_K", "NF4",  "INT8"};
+    enum { PROMPT = 40, MOST = 16 };
+    static struct answer alone[MOST], together;
+    int32_t ids[MOST][PROMPT];
+    struct request requests[MOST];
+    struct generation *generations[MOST];
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        struct engine_options one = {.quantize = recipe_find(types[t]), .context_length = 128};
+        struct engine_options two = one;
+        two.n_threads = 2;
+        two.max_sequences = MOST;
+        assert_non_null(one.quantize);
+        struct engine *a = open_random("qwen2", &one), *b = open_random("qwen2", &two);
+        for (unsigned i = 0; i < MOST; i++) {
+            make_prompt(ids[i], PROMPT, 7, i);
+            requests[i] = make_request(ids[i], PROMPT, 8, i % 2 ? i : 0);
+            ask(a, &requests[i], &alone[i]);
+        }
+        for (size_t n = 1; n <= MOST; n += n < 4 ? 1 : 4) {
+            for (size_t i = 0; i < n; i++)
+                generations[i] = submit(b, &requests[i]);
+            for (size_t i = 0; i < n; i++) {
+                read_answer(generations[i], &together);
+                assert_same(&alone[i], &together);
+            }
+        }
+        engine_close(a);
+        engine_close(b);
+    }
+}
+
 /* --- A draft model --- */
 
 /* The same answers with and without, one after the other and all at once; guesses and how many were
@@ -956,6 +994,7 @@ int main(void)
         cmocka_unit_test(test_a_draft_with_a_shorter_context),
         cmocka_unit_test(test_a_draft_of_another_vocabulary_is_refused),
         cmocka_unit_test(test_a_draft_counts_as_memory),
+        cmocka_unit_test(test_quantized_weights_change_nothing_either),
     };
     int failed = cmocka_run_group_tests_name("as it comes", tests, make_models, NULL);
     failed += cmocka_run_group_tests_name("draft models", draft_tests, NULL, NULL);
