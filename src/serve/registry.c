@@ -133,22 +133,38 @@ static void unload(struct registry *r, struct resident *m)
     m->bytes = 0;
 }
 
-/* Unloads idle models, the longest unused first, until `bytes` more fit; false if they do not. */
+/* The idle model that was unused the longest; false where all are busy. */
+static bool unload_oldest(struct registry *r)
+{
+    struct resident *oldest = NULL;
+    for (size_t i = 0; i < r->n_residents; i++) {
+        struct resident *m = &r->residents[i];
+        if (m->state == LOADED && m->n_leases == 0 && (!oldest || m->last_used < oldest->last_used))
+            oldest = m;
+    }
+    if (oldest)
+        unload(r, oldest);
+    return oldest;
+}
+
+/* Unloads idle models until `bytes` more fit; false if they do not. */
 static bool make_room(struct registry *r, size_t bytes)
 {
-    while (r->used + bytes > r->budget) {
-        struct resident *oldest = NULL;
-        for (size_t i = 0; i < r->n_residents; i++) {
-            struct resident *m = &r->residents[i];
-            if (m->state == LOADED && m->n_leases == 0 &&
-                (!oldest || m->last_used < oldest->last_used))
-                oldest = m;
-        }
-        if (!oldest)
+    while (r->used + bytes > r->budget)
+        if (!unload_oldest(r))
             return false;
-        unload(r, oldest);
-    }
     return true;
+}
+
+/* Back into the budget, but for a model that is alone: it would only be loaded again. Models may
+ * turn out larger than their files, and those in use have to stay until they are not. */
+static void keep_budget(struct registry *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_residents; i++)
+        n += r->residents[i].state == LOADED;
+    while (r->used > r->budget && n-- > 1 && unload_oldest(r))
+        ;
 }
 
 static bool refuse_room(const struct registry *r, const struct resident *m, struct api_error *error)
@@ -229,7 +245,7 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
     m->n_loads++;
     log_loaded(r, m);
     m->n_leases++; /* not this one */
-    make_room(r, 0);
+    keep_budget(r);
     m->n_leases--;
     return true;
 }
@@ -314,6 +330,7 @@ void registry_release(struct registry *r, struct lease *lease)
     m->n_leases--;
     m->n_answers -= lease->n_answers;
     m->last_used = clock_seconds();
+    keep_budget(r);
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->mutex);
     *lease = (struct lease){0};
