@@ -139,15 +139,21 @@ static void run(const struct pass *p, thread_work *work)
     thread_pool_run(pool, work, (void *)(uintptr_t)p);
 }
 
+/* Shows what the next matrices multiply to whoever observes the model. */
+static void show_input(const struct pass *p, enum model_input input, const float *x, size_t n_rows,
+                       size_t cols)
+{
+    const struct model *m = p->model;
+    if (m->observe)
+        m->observe(m->observe_context, input, input == INPUT_HEAD ? 0 : p->layer, x, n_rows, cols);
+}
+
 /* What the next matrices multiply: [n_rows, cols]. */
 static void set_input(const struct pass *p, enum model_input input, const float *x, size_t n_rows,
                       size_t cols)
 {
-    struct model *m = p->model;
-    size_t layer = input == INPUT_HEAD ? 0 : p->layer;
-    if (m->observe)
-        m->observe(m->observe_context, input, layer, x, n_rows, cols);
-    activations_set(&m->activations, x, cols, n_rows, cols);
+    show_input(p, input, x, n_rows, cols);
+    activations_set(&p->model->activations, x, cols, n_rows, cols);
 }
 
 /* The normalised rows become the input of matrices like `w`. */
@@ -160,8 +166,7 @@ static void normalise(struct pass *p, const float *weight, enum model_input inpu
     activations_set(&m->activations, m->scratch.h, w->cols, p->n, w->cols);
     run(p, norm_work);
     m->activations.quantized = p->quantizes;
-    if (m->observe)
-        m->observe(m->observe_context, input, p->layer, m->scratch.h, p->n, w->cols);
+    show_input(p, input, m->scratch.h, p->n, w->cols);
 }
 
 /* A linear map: y = W x + bias + B (A x). */
