@@ -15,7 +15,7 @@ sources=
 for name in cpu error memory thread_pool work_shares; do
     sources="$sources src/base/$name.c"
 done
-for name in attention bitsandbytes kernels matmul matmul_floats neon quant scalar scalar_blocks tensor_type; do
+for name in attention bitsandbytes fit_scalar kernels matmul matmul_floats neon quant scalar scalar_blocks tensor_type; do
     sources="$sources src/kernels/$name.c"
 done
 compile() {

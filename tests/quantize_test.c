@@ -110,6 +110,34 @@ static void test_fitted_scales(void **state)
         assert_true(encode(types[t], importance, NULL) < encode(types[t], NULL, NULL));
 }
 
+/* Files do not depend on the machine that wrote them. */
+static void test_tables_agree(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1,
+                                             TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K};
+    static uint8_t expected[sizeof blocks];
+    fill(5);
+    for (size_t i = 0; i < N; i += 3) /* rows of all kinds: far apart, of one sign, with ties */
+        source[i] = i / 256 % 3 == 0 ? fabsf(source[i]) : i / 256 % 3 == 1 ? 0.02f : 3 * source[i];
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        for (int weighted = 0; weighted < 2; weighted++) {
+            const float *by = weighted ? importance : NULL;
+            encode(types[t], by, NULL);
+            memcpy(expected, blocks, sizeof blocks);
+            for (const char *const *name = kernels_available(); *name; name++) {
+                const struct kernels *kernels;
+                assert_int_equal(kernels_select(*name, &kernels, NULL), STATUS_OK);
+                memset(blocks, 0, sizeof blocks);
+                convert_encode(kernels, types[t], source, by, blocks, N);
+                size_t bytes;
+                assert_true(tensor_type_bytes(types[t], N, &bytes));
+                assert_memory_equal(blocks, expected, bytes);
+            }
+        }
+    }
+}
+
 /* The scales of blocks in 8 bits: close to what they were, offset and all. */
 static void test_double_quantization(void **state)
 {
@@ -322,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_extreme_rows),
         cmocka_unit_test(test_importance_moves_the_error),
         cmocka_unit_test(test_fitted_scales),
+        cmocka_unit_test(test_tables_agree),
         cmocka_unit_test(test_double_quantization),
         cmocka_unit_test(test_importance_of_a_model),
         cmocka_unit_test(test_recipes),

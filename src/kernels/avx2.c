@@ -10,6 +10,7 @@ enum { VECTOR_LANES = 8 };
 #define GEMM_ROWS 3
 #define VECTOR_TABLE kernels_avx2
 #define VECTOR_NAME "avx2"
+#define VECTOR_FIT_ROW fit_row_avx2
 
 typedef __m256 v_float;
 typedef __m128i v_bytes; /* 16 codes of elements */

@@ -10,6 +10,7 @@ enum { VECTOR_LANES = 16 };
 #define GEMM_ROWS 6
 #define VECTOR_TABLE kernels_avx512
 #define VECTOR_NAME "avx512"
+#define VECTOR_FIT_ROW fit_row_avx512
 
 typedef __m512 v_float;
 typedef __m128i v_bytes; /* 16 codes of elements */

@@ -1,22 +1,24 @@
 #include "kernels/convert.h"
 #include "base/memory.h"
-#include "kernels/k_quants.h"
-#include "kernels/weighted_blocks.h"
 
-void convert_encode(const struct kernels *kernels, enum tensor_type type, const float *row,
-                    const float *importance, void *out, size_t n)
+static bool is_k(enum tensor_type type)
 {
-    if (quantize_is_k(type))
-        quantize_k_row(type, row, importance, out, n);
-    else if (importance && quantize_is_weighted(type))
-        quantize_weighted_row(type, row, importance, out, n);
-    else
-        kernels->quantize[type](row, out, n);
+    return type == TYPE_Q4_K || type == TYPE_Q5_K || type == TYPE_Q6_K;
 }
 
 bool convert_weighs(enum tensor_type type)
 {
-    return quantize_is_k(type) || quantize_is_weighted(type);
+    return is_k(type) || type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q5_0 ||
+           type == TYPE_Q5_1;
+}
+
+void convert_encode(const struct kernels *kernels, enum tensor_type type, const float *row,
+                    const float *importance, void *out, size_t n)
+{
+    if (is_k(type) || (importance && convert_weighs(type)))
+        kernels->fit_row(type, row, importance, out, n);
+    else
+        kernels->quantize[type](row, out, n);
 }
 
 struct job {

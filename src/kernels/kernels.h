@@ -23,8 +23,14 @@ struct kernels {
     /* dst[0..n) = the n elements stored at src; n is a whole number of blocks. */
     void (*dequantize[TYPE_COUNT])(const void *src, float *dst, size_t n);
     /* dst = src in that type, n a whole number of blocks: F32, F16 and BF16 round to nearest even,
-     * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 as GGUF's reference does; NULL for K-quants. */
+     * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 as GGUF's reference does; NULL for K-quants (fit_row). */
     void (*quantize[TYPE_COUNT])(const float *src, void *dst, size_t n);
+    /* dst = the n elements of src in a type that convert_weighs() (convert.h), a whole number of
+     * blocks, the scales fitted so that the weighted squared error gets small. importance: how much
+     * an error at each input matters, [n], all >= 0; NULL: judged by the weights themselves. The
+     * same bytes from every table. */
+    void (*fit_row)(enum tensor_type type, const float *src, const float *importance, void *dst,
+                    size_t n);
 
     /* y[r * y_stride + o] += sum_k x[r * x_stride + k] * w[o * w_stride + k]
      * for r < n_rows, o < n_outputs, k < n. Any sizes; the order of each sum depends on n alone. */

@@ -10,6 +10,7 @@ enum { VECTOR_LANES = 4 };
 #define GEMM_ROWS 6
 #define VECTOR_TABLE kernels_neon
 #define VECTOR_NAME "neon"
+#define VECTOR_FIT_ROW fit_row_scalar
 
 typedef float32x4_t v_float;
 typedef uint8x16_t v_bytes; /* 16 codes of elements */

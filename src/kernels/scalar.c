@@ -212,6 +212,7 @@ const struct kernels kernels_scalar = {
                  [TYPE_NF4] = scalar_quantize_nf4,
                  [TYPE_FP4] = scalar_quantize_fp4,
                  [TYPE_INT8] = scalar_quantize_int8},
+    .fit_row = fit_row_scalar,
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,

@@ -11,4 +11,12 @@ extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct kernels kernels_neon;
 #endif
 
+/* fit_row of the tables; that of "scalar" also where an instruction set has none of its own. */
+void fit_row_scalar(enum tensor_type type, const float *src, const float *importance, void *dst,
+                    size_t n);
+void fit_row_avx2(enum tensor_type type, const float *src, const float *importance, void *dst,
+                  size_t n);
+void fit_row_avx512(enum tensor_type type, const float *src, const float *importance, void *dst,
+                    size_t n);
+
 #endif

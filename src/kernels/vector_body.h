@@ -1,8 +1,8 @@
 /* The kernels of a vector instruction set, written once over a few primitives.
  *
  * avx2.c, avx512.c and neon.c define the primitives below for theirs and then include this file,
- * which ends with the table VECTOR_TABLE, named VECTOR_NAME. VECTOR_LANES floats to a vector;
- * GEMM_ROWS rows of activations by 4 outputs fill the register file.
+ * which ends with the table VECTOR_TABLE, named VECTOR_NAME, with VECTOR_FIT_ROW. VECTOR_LANES
+ * floats to a vector; GEMM_ROWS rows of activations by 4 outputs fill the register file.
  *
  * What must hold for the promise of equal bits (kernels.h): an element's result does not depend
  * on its place in the buffer, so ends of buffers run the same vector code on a padded vector; and
@@ -640,6 +640,7 @@ const struct kernels VECTOR_TABLE = {
                  [TYPE_NF4] = scalar_quantize_nf4,
                  [TYPE_FP4] = scalar_quantize_fp4,
                  [TYPE_INT8] = scalar_quantize_int8},
+    .fit_row = VECTOR_FIT_ROW,
     .dot = {[TYPE_F32] = dot_f32,
             [TYPE_F16] = dot_f16,
             [TYPE_BF16] = dot_bf16,

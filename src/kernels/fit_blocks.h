@@ -1,8 +1,13 @@
-#include "kernels/weighted_blocks.h"
+/* Blocks of 32 elements, Q4_0, Q4_1, Q5_0 and Q5_1, whose scales are fitted to how much an error at
+ * each input matters. A part of fit_rows.h. */
+#ifndef TANDEM_KERNELS_FIT_BLOCKS_H
+#define TANDEM_KERNELS_FIT_BLOCKS_H
+
 #include "kernels/block_layout.h"
 #include "kernels/fit.h"
 #include "kernels/half.h"
 #include "kernels/scalar_blocks.h"
+#include "kernels/tensor_type.h"
 
 /* Fits, and gives each element's code for the scale that F16 keeps of it. */
 static void encode_symmetric(const float *x, const float *w, int half, uint8_t *scale,
@@ -10,8 +15,7 @@ static void encode_symmetric(const float *x, const float *w, int half, uint8_t *
 {
     store_u16(scale, f32_to_f16(fit_symmetric(x, w, BLOCK, half)));
     float d = f16_to_f32(load_u16(scale)), inverse = d != 0 ? 1 / d : 0;
-    for (int i = 0; i < BLOCK; i++)
-        codes[i] = (uint8_t)(fit_round(x[i] * inverse, half) + (float)half);
+    fit_encode(x, BLOCK, 0, inverse, -half, half - 1, half, codes);
 }
 
 static void encode_affine(const float *x, const float *w, int levels, uint8_t *scale,
@@ -22,8 +26,7 @@ static void encode_affine(const float *x, const float *w, int levels, uint8_t *s
     store_u16(minimum, f32_to_f16(-fit.min));
     float d = f16_to_f32(load_u16(scale)), m = f16_to_f32(load_u16(minimum));
     float inverse = d > 0 ? 1 / d : 0;
-    for (int i = 0; i < BLOCK; i++)
-        codes[i] = (uint8_t)fit_clamp(rintf((x[i] - m) * inverse), 0, (float)levels);
+    fit_encode(x, BLOCK, -m, inverse, 0, levels, 0, codes);
 }
 
 static void encode_block(enum tensor_type type, const float *x, const float *w, uint8_t *block)
@@ -47,18 +50,4 @@ static void encode_block(enum tensor_type type, const float *x, const float *w, 
     }
 }
 
-bool quantize_is_weighted(enum tensor_type type)
-{
-    return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q5_0 || type == TYPE_Q5_1;
-}
-
-void quantize_weighted_row(enum tensor_type type, const float *src, const float *importance,
-                           void *dst, size_t n)
-{
-    uint8_t *block = dst;
-    float w[BLOCK];
-    for (size_t i = 0; i < n; i += BLOCK, block += tensor_type_info(type)->block_bytes) {
-        fit_weights(src + i, importance + i, BLOCK, w);
-        encode_block(type, src + i, w, block);
-    }
-}
+#endif

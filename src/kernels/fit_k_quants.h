@@ -1,11 +1,11 @@
-#include "kernels/k_quants.h"
+/* Superblocks of K-quants, Q4_K, Q5_K and Q6_K: scales (and minima) are fitted, and again after the
+ * scales themselves were rounded to their 6 or 8 bits. A part of fit_rows.h. */
+#ifndef TANDEM_KERNELS_FIT_K_QUANTS_H
+#define TANDEM_KERNELS_FIT_K_QUANTS_H
+
 #include "kernels/block_layout.h"
 #include "kernels/fit.h"
 #include "kernels/half.h"
-
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
 
 enum { SUB = 32, N_SUBS = SUPERBLOCK / SUB };
 
@@ -20,21 +20,23 @@ static uint16_t round_scale(float value, float most)
 static void choose_pair(const float *x, const float *w, int levels, float d, float dmin,
                         struct affine fit, uint8_t *scale, uint8_t *min)
 {
-    float best_error = INFINITY;
-    int s0 = d > 0 ? (int)rintf(fit.scale / d) : 0, m0 = dmin > 0 ? (int)rintf(fit.min / dmin) : 0;
-    for (int s = s0 - 1; s <= s0 + 1; s++) {
-        for (int m = m0 - 1; m <= m0 + 1; m++) {
-            if (s < 0 || s > 63 || m < 0 || m > 63)
-                continue;
-            struct affine a = {.scale = d * (float)s, .min = dmin * (float)m};
-            float error = fit_affine_error(x, w, SUB, levels, a);
-            if (error < best_error) {
-                best_error = error;
-                *scale = (uint8_t)s;
-                *min = (uint8_t)m;
-            }
-        }
+    enum { PAIRS = 9 };
+    float errors[FIT_MOST_LANES], scales[FIT_MOST_LANES] = {0}, mins[FIT_MOST_LANES] = {0};
+    float s0 = d > 0 ? rintf(fit.scale / d) : 0, m0 = dmin > 0 ? rintf(fit.min / dmin) : 0;
+    for (int i = 0; i < PAIRS; i++) {
+        scales[i] = s0 + (float)(i / 3 - 1);
+        mins[i] = m0 + (float)(i % 3 - 1);
     }
+    for (int i = 0; i < PAIRS; i += FIT_LANES) {
+        fit_lanes s = fit_load(scales + i), m = fit_load(mins + i);
+        fit_lanes error =
+            fit_affine_errors(x, w, SUB, levels, (struct affine_lanes){d * s, dmin * m});
+        error = fit_choose((s < 0) | (s > 63) | (m < 0) | (m > 63), fit_all(INFINITY), error);
+        memcpy(errors + i, &error, sizeof error);
+    }
+    int best = fit_least(errors, PAIRS);
+    *scale = best < PAIRS ? (uint8_t)scales[best] : 0;
+    *min = best < PAIRS ? (uint8_t)mins[best] : 0;
 }
 
 static void pack_scales_min(const uint8_t scales[8], const uint8_t mins[8], uint8_t out[12])
@@ -48,12 +50,12 @@ static void pack_scales_min(const uint8_t scales[8], const uint8_t mins[8], uint
 
 /* Fits a superblock, writes d, dmin and the packed scales at `out`, and gives each element's
  * level. Q4_K and Q5_K begin alike. */
-static void encode_affine(const float *x, const float *importance, int levels, uint8_t *out,
-                          uint8_t q[SUPERBLOCK])
+static void encode_k_affine(const float *x, const float *importance, int levels, uint8_t *out,
+                            uint8_t q[SUPERBLOCK])
 {
     float w[SUPERBLOCK], max_scale = 0, max_min = 0;
     struct affine fits[N_SUBS];
-    uint8_t scales[N_SUBS] = {0}, mins[N_SUBS] = {0};
+    uint8_t scales[N_SUBS], mins[N_SUBS];
     fit_weights(x, importance, SUPERBLOCK, w);
     for (int j = 0; j < N_SUBS; j++) {
         fits[j] = fit_affine(x + j * SUB, w + j * SUB, SUB, levels, false);
@@ -66,8 +68,7 @@ static void encode_affine(const float *x, const float *importance, int levels, u
     for (int j = 0; j < N_SUBS; j++) {
         choose_pair(x + j * SUB, w + j * SUB, levels, d, dmin, fits[j], &scales[j], &mins[j]);
         float scale = d * scales[j], min = dmin * mins[j], inverse = scale > 0 ? 1 / scale : 0;
-        for (int i = j * SUB; i < (j + 1) * SUB; i++)
-            q[i] = (uint8_t)fit_clamp(rintf((x[i] + min) * inverse), 0, (float)levels);
+        fit_encode(x + j * SUB, SUB, min, inverse, 0, levels, 0, q + j * SUB);
     }
     pack_scales_min(scales, mins, out + Q4_K_SCALES);
 }
@@ -83,14 +84,14 @@ static void pack_nibbles(const uint8_t q[SUPERBLOCK], uint8_t *out)
 static void encode_q4_k(const float *x, const float *importance, uint8_t *out)
 {
     uint8_t q[SUPERBLOCK];
-    encode_affine(x, importance, 15, out, q);
+    encode_k_affine(x, importance, 15, out, q);
     pack_nibbles(q, out + Q4_K_QS);
 }
 
 static void encode_q5_k(const float *x, const float *importance, uint8_t *out)
 {
     uint8_t q[SUPERBLOCK];
-    encode_affine(x, importance, 31, out, q);
+    encode_k_affine(x, importance, 31, out, q);
     pack_nibbles(q, out + Q5_K_QS);
     memset(out + Q5_K_QH, 0, 32);
     for (int i = 0; i < SUPERBLOCK; i++)
@@ -103,16 +104,14 @@ enum { SIX_SUB = 16, N_SIX_SUBS = SUPERBLOCK / SIX_SUB, SIX_HALF = 32 };
 
 static int8_t choose_scale(const float *x, const float *w, float d, float fit)
 {
-    int s0 = d != 0 ? (int)rintf(fit / d) : 0, best = 0;
-    float best_error = INFINITY;
-    for (int s = s0 - 1; s <= s0 + 1; s++) {
-        float error = fit_symmetric_error(x, w, SIX_SUB, SIX_HALF, d * (float)s);
-        if (s >= -128 && s <= 127 && error < best_error) {
-            best_error = error;
-            best = s;
-        }
-    }
-    return (int8_t)best;
+    enum { NEAR = 3 };
+    float errors[FIT_MOST_LANES], s0 = d != 0 ? rintf(fit / d) : 0;
+    fit_lanes s = fit_count_from(s0 - 1);
+    fit_lanes error = fit_symmetric_errors(x, w, SIX_SUB, SIX_HALF, d * s);
+    error = fit_choose((s < -128) | (s > 127), fit_all(INFINITY), error);
+    memcpy(errors, &error, sizeof error);
+    int best = fit_least(errors, NEAR);
+    return best < NEAR ? (int8_t)(s0 - 1 + (float)best) : 0;
 }
 
 static void pack_six_bits(const uint8_t q[SUPERBLOCK], uint8_t *out)
@@ -146,31 +145,10 @@ static void encode_q6_k(const float *x, const float *importance, uint8_t *out)
         int8_t s = choose_scale(x + j * SIX_SUB, w + j * SIX_SUB, d, fits[j]);
         float scale = d * (float)s, inverse = scale != 0 ? 1 / scale : 0;
         out[Q6_K_SCALES + j] = (uint8_t)s;
-        for (int i = j * SIX_SUB; i < (j + 1) * SIX_SUB; i++)
-            q[i] = (uint8_t)(fit_clamp(rintf(x[i] * inverse), -32, 31) + 32);
+        fit_encode(x + j * SIX_SUB, SIX_SUB, 0, inverse, -SIX_HALF, SIX_HALF - 1, SIX_HALF,
+                   q + j * SIX_SUB);
     }
     pack_six_bits(q, out);
 }
 
-/* --- Rows --- */
-
-bool quantize_is_k(enum tensor_type type)
-{
-    return type == TYPE_Q4_K || type == TYPE_Q5_K || type == TYPE_Q6_K;
-}
-
-void quantize_k_row(enum tensor_type type, const float *src, const float *importance, void *dst,
-                    size_t n)
-{
-    uint8_t *out = dst;
-    size_t bytes = tensor_type_info(type)->block_bytes;
-    for (size_t i = 0; i < n; i += SUPERBLOCK, out += bytes) {
-        const float *w = importance ? importance + i : NULL;
-        if (type == TYPE_Q4_K)
-            encode_q4_k(src + i, w, out);
-        else if (type == TYPE_Q5_K)
-            encode_q5_k(src + i, w, out);
-        else
-            encode_q6_k(src + i, w, out);
-    }
-}
+#endif

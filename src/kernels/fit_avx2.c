@@ -1,0 +1,3 @@
+/* Fitting encoders with AVX2. */
+#define FIT_ROW fit_row_avx2
+#include "kernels/fit_rows.h"
