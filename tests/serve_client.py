@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,14 @@ class Server:
         events = text.decode().split("\n\n")
         assert events[-2:] == ["data: [DONE]", ""], events[-2:]
         return [json.loads(event[len("data: "):]) for event in events[:-2]]
+
+
+def raw(server, data, timeout=30):
+    """A connection on which `data` was sent."""
+    host, port = server.address.rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)), timeout=timeout)
+    connection.sendall(data)
+    return connection
 
 
 def wait_until(condition, seconds=20):

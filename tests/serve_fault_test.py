@@ -13,19 +13,11 @@ import threading
 import time
 import unittest
 
-from serve_client import MODELS, PHI, PROGRAM, QWEN, Server, main, wait_until
+from serve_client import MODELS, PHI, PROGRAM, QWEN, Server, main, raw, wait_until
 
 LONG = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": 4000, "stream": True,
         "ignore_eos": True, "seed": 1, "temperature": 1}
 DATA = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/data"
-
-
-def raw(server, data, timeout=30):
-    """A connection on which `data` was sent."""
-    host, port = server.address.rsplit(":", 1)
-    connection = socket.create_connection((host, int(port)), timeout=timeout)
-    connection.sendall(data)
-    return connection
 
 
 def post(body, path="/v1/chat/completions", extra=""):

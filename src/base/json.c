@@ -1,6 +1,7 @@
 #include "base/json.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -116,11 +117,10 @@ static const char *line_break_escape(const char *p, size_t left, size_t *length)
     return *length == 3 && p[2] == '\xA9' ? "\\u2029" : NULL;
 }
 
-void json_write(struct strbuf *out, const json_t *value, bool indent)
+static void write_value(struct strbuf *out, const json_t *value, size_t flags)
 {
-    size_t flags = JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT);
     struct strbuf text = {.limit = out->limit};
-    if (json_dump_callback(value, append_bytes, &text, flags))
+    if (json_dump_callback(value, append_bytes, &text, flags | JSON_ENCODE_ANY))
         out->failed = true;
     size_t begin = 0, skip;
     for (size_t i = 0; i < text.length; i++) {
@@ -134,6 +134,30 @@ void json_write(struct strbuf *out, const json_t *value, bool indent)
     }
     strbuf_append(out, strbuf_text(&text) + begin, text.length - begin);
     strbuf_free(&text);
+}
+
+void json_write(struct strbuf *out, const json_t *value, bool indent)
+{
+    write_value(out, value, indent ? JSON_INDENT(2) : JSON_COMPACT);
+}
+
+void json_write_short(struct strbuf *out, const json_t *value)
+{
+    write_value(out, value, JSON_COMPACT | JSON_REAL_PRECISION(6));
+}
+
+json_t *json_text(const char *bytes, size_t length)
+{
+    struct strbuf text = {0};
+    for (size_t i = 0; i < length;) {
+        uint32_t c;
+        int n = utf8_decode(bytes + i, length - i, &c);
+        strbuf_add_codepoint(&text, n > 0 ? c : 0xFFFD);
+        i += n > 0 ? (size_t)n : 1;
+    }
+    json_t *value = json_stringn(strbuf_text(&text), text.length);
+    strbuf_free(&text);
+    return value;
 }
 
 json_t *json_lines_next(struct json_lines *lines, struct error *err)

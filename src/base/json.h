@@ -32,6 +32,11 @@ const char *json_get_string(const json_t *object, const char *key, const char *f
 /* Append the value as one line (compact) or indented by two spaces. Non-ASCII stays as it is,
  * but for U+0085, U+2028 and U+2029, which many readers of JSON lines take for line ends. */
 void json_write(struct strbuf *out, const json_t *value, bool indent);
+/* Compact, with numbers to 6 digits, for people to read: 0.1, not 0.10000000000000001. */
+void json_write_short(struct strbuf *out, const json_t *value);
+
+/* A string of any bytes, with U+FFFD for each that is not part of UTF-8; new reference. */
+json_t *json_text(const char *bytes, size_t length);
 
 /* Steps through JSON lines on a stream: one value per non-blank line. Returns NULL at the end
  * and on error (then err->status is set; messages name `name` and the line number). */

@@ -93,7 +93,7 @@ void access_log_write(struct access_log *log, json_t *line)
     json_object_update(whole, line);
     json_decref(line);
     struct strbuf text = {0};
-    json_write(&text, whole, false);
+    json_write_short(&text, whole);
     json_decref(whole);
     strbuf_add_char(&text, '\n');
     pthread_mutex_lock(&log->mutex);

@@ -1,5 +1,4 @@
 #include "serve/answer_form.h"
-#include "base/utf8.h"
 #include "serve/server_internal.h"
 
 const char *answer_finish_name(const struct choice *choice)
@@ -11,16 +10,7 @@ json_t *answer_token_text(const struct answering *a, int32_t token)
 {
     const char *bytes;
     size_t n = tokenizer_token_bytes(engine_tokenizer(a->lease.engine), token, &bytes);
-    struct strbuf text = {0};
-    for (size_t i = 0; i < n;) {
-        uint32_t c;
-        int length = utf8_decode(bytes + i, n - i, &c);
-        strbuf_add_codepoint(&text, length > 0 ? c : 0xFFFD);
-        i += length > 0 ? (size_t)length : 1;
-    }
-    json_t *value = json_stringn(strbuf_text(&text), text.length);
-    strbuf_free(&text);
-    return value;
+    return json_text(bytes, n);
 }
 
 static json_t *envelope(const struct answering *a, const char *object, json_t *choices)

@@ -51,8 +51,8 @@ static const char *type_of(unsigned http)
 
 json_t *api_error_json(const struct api_error *e)
 {
-    json_t *message = json_string(e->message); /* NULL where it quotes what is not UTF-8 */
-    return json_pack("{s:{s:o, s:s, s:s?, s:s?}}", "error", "message",
-                     message ? message : json_string("the request is not valid UTF-8"), "type",
-                     type_of(e->http), "param", *e->param ? e->param : NULL, "code", e->code);
+    json_t *param = *e->param ? json_text(e->param, strlen(e->param)) : json_null();
+    return json_pack("{s:{s:o, s:s, s:o, s:s?}}", "error", "message",
+                     json_text(e->message, strlen(e->message)), "type", type_of(e->http), "param",
+                     param, "code", e->code);
 }

@@ -9,6 +9,7 @@ struct api_error {
     unsigned http;        /* status; 0: no error */
     const char *code;     /* a constant for programs: "unknown_parameter"; may be NULL */
     unsigned retry_after; /* seconds; 0: no such header */
+    const char *allow;    /* methods that the path takes, for 405 */
     char param[64];       /* the field that is at fault; "" where none is */
     char message[sizeof((struct error *)0)->message];
 };

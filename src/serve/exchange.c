@@ -21,8 +21,10 @@ static void add_headers(struct exchange *x, struct MHD_Response *response)
         MHD_add_response_header(response, "Access-Control-Allow-Origin", options->cors_origin);
         MHD_add_response_header(response, "Vary", "Origin");
         MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST");
-        MHD_add_response_header(response, "Access-Control-Allow-Headers",
-                                "Authorization, Content-Type");
+        /* "*" does not stand for Authorization. OpenAI's client sends headers of its own. */
+        MHD_add_response_header(response, "Access-Control-Allow-Headers", "Authorization, *");
+        MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                "X-Request-Id, Retry-After");
     }
 }
 
@@ -60,6 +62,10 @@ void exchange_reply(struct exchange *x, unsigned status, const char *content_typ
         snprintf(seconds, sizeof seconds, "%u", x->refusal.retry_after);
         MHD_add_response_header(response, "Retry-After", seconds);
     }
+    if (x->refusal.allow)
+        MHD_add_response_header(response, "Allow", x->refusal.allow);
+    if (x->must_close)
+        MHD_add_response_header(response, "Connection", "close");
     if (status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     watch_deadline(x->watch, x->server->options.receive_seconds);

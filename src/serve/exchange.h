@@ -34,11 +34,13 @@ struct exchange {
     char id[40];               /* "req-0123456789abcdef" */
     char client[INET6_ADDRSTRLEN];
     uint64_t client_key; /* the same for all requests of one client: fair queueing */
-    char method[8];
-    char path[128];
+    char method[16];     /* "" until the head has arrived */
+    char path[128];      /* the log's; longer ones are cut off */
+    char authority[128]; /* of a target with a host, "http://host/path"; else "" */
+    bool must_close;     /* where the request ends is not certain */
     struct strbuf body;
-    struct api_error refusal; /* why there is no answer, for the reply and the log */
-    unsigned status;          /* of the reply; 0: none yet */
+    struct api_error refusal;   /* why there is no answer, for the reply and the log */
+    unsigned status;            /* of the reply; 0: none yet */
     const char *content_policy; /* Content-Security-Policy of HTML; NULL: the page's */
     double started;
     struct request_record record;

@@ -3,6 +3,7 @@
 #include "base/sha256.h"
 
 #include <microhttpd.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,29 +78,43 @@ static bool check_key(const struct guard *g, struct exchange *x)
 
 /* --- Browsers --- */
 
-/* "localhost:7860", "127.0.0.1", "[::1]:80", "a.localhost". */
-static bool is_local_name(const char *host)
+/* How long the host of "host", "host:80", "[::1]" or "[::1]:80" is; 0 for what is none of these. */
+static size_t host_length(const char *authority)
 {
-    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    size_t n = strcspn(authority, *authority == '[' ? "]" : ":");
+    n += authority[n] == ']';
+    const char *port = authority + n;
+    bool ok = !*port || (*port == ':' && !port[1 + strspn(port + 1, "0123456789")]);
+    return ok ? n : 0;
+}
+
+static bool is_name(const char *host, size_t n, const char *name)
+{
+    return strlen(name) == n && !strncasecmp(host, name, n);
+}
+
+/* "localhost", "a.localhost", 127.0.0.0/8, "[::1]". */
+static bool is_local_name(const char *host, size_t n)
+{
     static const char suffix[] = ".localhost";
     size_t m = sizeof suffix - 1;
-    if (host[0] == '[')
-        return n == 5 && !strncmp(host, "[::1]", 5);
-    if (n == 9 && !strncasecmp(host, "localhost", 9))
+    char text[16];
+    struct in_addr address;
+    if (is_name(host, n, "localhost") || is_name(host, n, "[::1]") ||
+        (n > m && is_name(host + n - m, m, suffix)))
         return true;
-    if (n > m && !strncasecmp(host + n - m, suffix, m))
-        return true;
-    return !strncmp(host, "127.", 4) && strspn(host, "0123456789.") >= n;
+    snprintf(text, sizeof text, "%.*s", n < sizeof text ? (int)n : 0, host);
+    return inet_aton(text, &address) && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static bool check_host(const struct guard *g, struct exchange *x)
 {
-    const char *host = header(x, "Host");
-    if (!host || is_local_name(host))
+    const char *host = *x->authority ? x->authority : header(x, "Host");
+    size_t n = host ? host_length(host) : 0;
+    if (!host || is_local_name(host, n))
         return true;
-    size_t n = strcspn(host, ":");
     for (size_t i = 0; i < g->options->n_hosts; i++)
-        if (strlen(g->options->hosts[i]) == n && !strncasecmp(host, g->options->hosts[i], n))
+        if (is_name(host, n, g->options->hosts[i]))
             return true;
     return api_refuse(&x->refusal, 403, "host_not_allowed", NULL,
                       "this server answers to localhost only, not to \"%s\"; --allow-host adds a "

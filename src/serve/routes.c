@@ -25,26 +25,19 @@ const struct route *route_find(bool is_preflight, const char *method, const char
     static const struct route page = {"GET", "/", page_reply, .is_open = true};
     if (is_preflight)
         return &preflight;
-    const struct route *same_path = NULL;
-    if (!strcmp(method, "HEAD"))
-        method = "GET";
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (strcmp(routes[i].path, path) != 0)
-            continue;
-        if (!strcmp(routes[i].method, method))
-            return &routes[i];
-        same_path = &routes[i];
+    const struct route *route = runs_is_path(path) ? &runs : page_find(path) ? &page : NULL;
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (!strcmp(routes[i].path, path))
+            route = &routes[i];
+    if (!route) {
+        api_refuse(error, 404, "not_found", NULL, "there is nothing at %s", path);
+        return NULL;
     }
-    if (runs_is_path(path))
-        same_path = &runs;
-    if (same_path == &runs && !strcmp(method, "GET"))
-        return &runs;
-    if (!same_path && page_find(path) && !strcmp(method, "GET"))
-        return &page;
-    if (same_path)
-        api_refuse(error, 405, "method_not_allowed", NULL, "%s takes %s, not %s", path,
-                   same_path->method, method);
-    else
-        api_refuse(error, 404, "not_found", NULL, "there is nothing at %s %s", method, path);
+    bool is_get = !strcmp(route->method, "GET");
+    if (!strcmp(route->method, method) || (is_get && !strcmp(method, "HEAD")))
+        return route;
+    api_refuse(error, 405, "method_not_allowed", NULL, "%s takes %s, not %s", path, route->method,
+               method);
+    error->allow = is_get ? "GET, HEAD" : route->method;
     return NULL;
 }

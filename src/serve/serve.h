@@ -7,7 +7,8 @@
  *     server_stop(server);
  *
  * Every connection has a thread of its own, which may block; the engine's step thread never waits
- * for one. What each file does: exchange (a request and its reply), routes (paths), watch (clients
+ * for one. What each file does: exchange (a request and its reply), framing (its head),
+ * routes (paths), watch (clients
  * that leave, deadlines), registry (models in memory), api_* (the API), metrics, access_log.
  */
 #ifndef TANDEM_SERVE_SERVE_H

@@ -1,10 +1,10 @@
 /* The daemon: listening, the life of connections and requests, starting and stopping. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "serve/framing.h"
 #include "serve/server_internal.h"
 
 #include <errno.h>
-#include <math.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -53,9 +53,14 @@ static uint64_t hash_client(const struct exchange *x)
     return hash;
 }
 
-static void check_request(struct exchange *x, const char *method, const char *path)
+/* Whether the request shall be answered, and by what. */
+static void check_request(struct exchange *x, const char *method, const char *path,
+                          const char *version)
 {
     struct server *s = x->server;
+    x->must_close = !framing_check(x->connection, version, &x->refusal);
+    if (x->must_close)
+        return;
     x->route =
         route_find(s->options.cors_origin && !strcmp(method, "OPTIONS"), method, path, &x->refusal);
     if (!guard_admit(s->guard, x, s->is_local, x->route && x->route->is_open))
@@ -67,9 +72,11 @@ static void check_request(struct exchange *x, const char *method, const char *pa
     }
 }
 
-static struct exchange *begin_exchange(struct server *s, struct MHD_Connection *connection,
-                                       const char *method, const char *path)
+/* Called with the first line of a request, before its head was looked at, so that what is wrong
+ * with that has a line in the log, too. The exchange; NULL when out of memory. */
+static void *begin_exchange(void *context, const char *target, struct MHD_Connection *connection)
 {
+    struct server *s = context;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct exchange *x = mem_alloc(sizeof *x);
@@ -82,14 +89,12 @@ static struct exchange *begin_exchange(struct server *s, struct MHD_Connection *
     x->watch = info->socket_context;
     x->started = clock_seconds();
     x->body.limit = s->options.max_body;
-    snprintf(x->method, sizeof x->method, "%s", method);
-    snprintf(x->path, sizeof x->path, "%s", path);
+    const char *path = framing_path(target, x->authority, sizeof x->authority);
+    snprintf(x->path, sizeof x->path, "%.*s", (int)strcspn(path, "?"), path);
     snprintf(x->id, sizeof x->id, "req-%016llx",
              (unsigned long long)(s->id_seed + atomic_fetch_add(&s->n_requests, 1)));
     name_client(x);
-    x->client_key = hash_client(x);
     atomic_fetch_add(&s->active, 1);
-    check_request(x, method, path);
     watch_deadline(x->watch, s->options.receive_seconds);
     return x;
 }
@@ -102,16 +107,27 @@ static void refuse_size(struct exchange *x)
 }
 
 /* A client that asks before it sends a body that is too large gets its answer at once. */
-static bool refuse_early(struct exchange *x)
+static bool is_too_large(const struct exchange *x)
 {
     const char *expect = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect");
     const char *length =
         MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
-    if (!expect || !length || strtoull(length, NULL, 10) <= x->server->options.max_body)
-        return false;
-    refuse_size(x);
+    return expect && length && strtoull(length, NULL, 10) > x->server->options.max_body;
+}
+
+/* The head has arrived. False where the connection is to be closed without a reply. */
+static bool take_head(struct exchange *x, const char *method, const char *target,
+                      const char *version)
+{
+    snprintf(x->method, sizeof x->method, "%s", method);
+    x->client_key = hash_client(x);
+    check_request(x, method, framing_path(target, x->authority, sizeof x->authority), version);
+    if (!x->refusal.http && is_too_large(x))
+        refuse_size(x), x->must_close = true;
+    if (!x->must_close)
+        return true;
     exchange_reply_error(x, &x->refusal);
-    return true;
+    return x->status;
 }
 
 /* Keeps the body up to the limit; what a refused request sends is read and dropped, so that the
@@ -139,17 +155,15 @@ static void answer(struct exchange *x)
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
-                                  const char *path, const char *method, const char *version,
+                                  const char *target, const char *method, const char *version,
                                   const char *data, size_t *size, void **holder)
 {
     struct exchange *x = *holder;
-    (void)version;
-    if (!x) {
-        x = *holder = begin_exchange(context, connection, method, path);
-        if (!x)
-            return MHD_NO;
-        return !refuse_early(x) || x->status ? MHD_YES : MHD_NO;
-    }
+    (void)context, (void)connection;
+    if (!x)
+        return MHD_NO;
+    if (!*x->method)
+        return take_head(x, method, target, version) ? MHD_YES : MHD_NO;
     if (*size > 0) {
         take_body(x, data, *size);
         *size = 0;
@@ -162,18 +176,31 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* --- The end of a request --- */
 
-/* The status that the log tells: of the reply, unless it did not get through. */
-static unsigned final_status(const struct exchange *x, enum MHD_RequestTerminationCode how)
+/* What the log tells of a request that nobody refused, but that did not end well. */
+static void explain_end(struct exchange *x, enum MHD_RequestTerminationCode how)
 {
     bool got_through = how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
-    if (x->refusal.http)
-        return x->refusal.http; /* also of a stream that broke off */
-    return got_through && x->status ? x->status : 499;
+    bool has_left = how == MHD_REQUEST_TERMINATED_CLIENT_ABORT || watch_client_left(x->watch);
+    if (x->refusal.http || (got_through && x->status))
+        return;
+    if (watch_was_cut(x->watch))
+        api_refuse(&x->refusal, 408, "timeout", NULL,
+                   "the client was too slow to send its request or to take the reply");
+    else if (!x->status && !has_left) /* answered by the HTTP library */
+        api_refuse(&x->refusal, 400, "malformed_request", NULL,
+                   "the request is not HTTP, or its head is too large");
+    else
+        api_refuse(&x->refusal, 499, "client_left", NULL, "the client left");
+}
+
+static json_t *text(const char *bytes)
+{
+    return json_text(bytes, strlen(bytes));
 }
 
 static void set_seconds(json_t *line, const char *name, double seconds)
 {
-    json_object_set_new(line, name, json_real(round(seconds * 1e6) / 1e6));
+    json_object_set_new(line, name, json_real(seconds));
 }
 
 static void add_answer(json_t *line, const struct request_record *r)
@@ -198,17 +225,16 @@ static void add_error(json_t *line, const struct exchange *x)
     if (e->code)
         json_object_set_new(line, "code", json_string(e->code));
     if (*e->param && !may_quote)
-        json_object_set_new(line, "param", json_string(e->param));
+        json_object_set_new(line, "param", text(e->param));
     if (!may_quote)
-        json_object_set_new(line, "error", json_string(e->message));
+        json_object_set_new(line, "error", text(e->message));
 }
 
 static void log_request(const struct exchange *x, unsigned status)
 {
-    json_t *path = json_string(x->path); /* NULL where it is not UTF-8 */
     json_t *line =
-        json_pack("{s:s, s:s, s:s, s:o, s:i}", "id", x->id, "client", x->client, "method",
-                  x->method, "path", path ? path : json_string("?"), "status", (int)status);
+        json_pack("{s:s, s:s, s:o, s:o, s:i}", "id", x->id, "client", x->client, "method",
+                  text(x->method), "path", text(x->path), "status", (int)status);
     set_seconds(line, "seconds", clock_seconds() - x->started);
     if (*x->record.model)
         json_object_set_new(line, "model", json_string(x->record.model));
@@ -217,7 +243,7 @@ static void log_request(const struct exchange *x, unsigned status)
     if (x->refusal.http)
         add_error(line, x);
     if (x->server->options.log_prompts && x->body.length > 0)
-        json_object_set_new(line, "body", json_stringn(strbuf_text(&x->body), x->body.length));
+        json_object_set_new(line, "body", json_text(strbuf_text(&x->body), x->body.length));
     access_log_write(x->server->log, line);
 }
 
@@ -232,7 +258,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *holder = NULL;
     if (x->free_state)
         x->free_state(x->state);
-    unsigned status = final_status(x, how);
+    explain_end(x, how);
+    unsigned status = x->refusal.http ? x->refusal.http : x->status;
     atomic_fetch_add(&s->statuses[status < MAX_STATUS ? status : 0], 1);
     log_request(x, status);
     watch_deadline(x->watch, s->options.idle_seconds);
@@ -343,8 +370,9 @@ static enum status start_daemon(struct server *s, struct error *err)
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
-        MHD_OPTION_ARRAY, o->certificate ? tls : none, MHD_OPTION_END);
+        keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, s,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections, MHD_OPTION_ARRAY,
+        o->certificate ? tls : none, MHD_OPTION_END);
     if (!s->daemon && o->certificate)
         return error_set(err, STATUS_INVALID,
                          "cannot start with TLS: are the certificate and the key in PEM format, "

@@ -21,7 +21,7 @@ struct watch {
     double deadline;
     struct generation *const *generations;
     size_t n_generations;
-    atomic_bool left, late;
+    atomic_bool left, late, cut;
     struct watch *next, **link;
 };
 
@@ -47,6 +47,7 @@ static void pass_deadline(struct watch *w, double now)
         cancel(w);
         w->deadline = now + GRACE_SECONDS;
     } else {
+        atomic_store(&w->cut, true);
         shutdown(w->fd, SHUT_RDWR);
         w->deadline = now + GRACE_SECONDS;
     }
@@ -207,6 +208,11 @@ void watch_release(struct watch *w)
 bool watch_client_left(const struct watch *w)
 {
     return atomic_load(&w->left);
+}
+
+bool watch_was_cut(const struct watch *w)
+{
+    return atomic_load(&w->cut);
 }
 
 bool watch_is_late(const struct watch *w)

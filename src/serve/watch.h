@@ -33,5 +33,6 @@ void watch_release(struct watch *watch);
 
 bool watch_client_left(const struct watch *watch);
 bool watch_is_late(const struct watch *watch); /* the deadline passed while there was work */
+bool watch_was_cut(const struct watch *watch); /* closed, because a deadline passed */
 
 #endif
