@@ -328,6 +328,24 @@ class Security(unittest.TestCase):
                    str(DATA / "serve_key.pem"))
 
 
+class Options(unittest.TestCase):
+    def test_what_cannot_be_meant_is_refused_at_the_start(self):
+        for args, code, words in (
+                (("--port", "99999"), 2, "0 to 65535"), (("--parallel", "0"), 2, "--parallel 0"),
+                (("--timeout", "0"), 2, "--timeout 0"), (("--max-body", "0"), 2, "--max-body 0"),
+                (("--max-body", "99999999999999999"), 2, "--max-body"),
+                (("--memory", "99999999999999999"), 2, "--memory"),
+                (("--receive-timeout", "0"), 2, "--receive-timeout 0"),
+                (("--cors", "https://page.example/"), 2, "without a path"),
+                (("--cors", "page.example"), 2, "https://page.example"),
+                (("--allow-host", "box.lan:80"), 2, "without port"),
+                (("--adapter", "/nowhere"), 1, "/nowhere/adapter_config.json")):
+            done = subprocess.run([PROGRAM, "serve", str(MODELS / QWEN), "--port", "0", *args],
+                                  capture_output=True, timeout=60, check=False, cwd=MODELS)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(words, done.stderr.decode())
+
+
 class Load(unittest.TestCase):
     CLIENTS = 64
 
@@ -381,6 +399,34 @@ class Load(unittest.TestCase):
         self.assertEqual(server.stop(), 0, server.errors)
         self.assertGreater(len(results), 0)
         self.assertTrue(all(results.values()), "an answer was cut off")
+
+    def test_an_answer_that_the_shutdown_cuts_says_so(self):
+        server = Server("--parallel", "1", "--drain", "1")
+        busy = [raw(server, post({**LONG, "n": 16, "stream": stream}))
+                for stream in (True, True, False)]
+        self.assertTrue(wait_until(lambda: server.metric("tandem_requests_waiting", model=QWEN)))
+        idle = server.connect()
+        idle.request("GET", "/health")
+        idle.getresponse().read()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: "shutting down" in server.read_errors()))
+        for method, path in (("GET", "/health"), ("POST", "/v1/completions")):
+            idle.request(method, path, "{}" if method == "POST" else None)
+            response = idle.getresponse()
+            self.assertEqual(response.status, 503, response.read())
+            response.read()
+        self.assertEqual(response.headers["Retry-After"], "5")
+        idle.close()
+        for connection in busy:
+            data = b""
+            while piece := connection.recv(65536):
+                data += piece
+            self.assertIn(b'"code":"shutting_down"', data[-300:])
+            connection.close()
+        server.process.wait(60)
+        self.assertEqual([(x["status"], x["code"], x["finish"]) for x in server.lines()
+                          if "finish" in x], [(503, "shutting_down", "cancelled")] * 3)
+        self.assertEqual(server.stop(), 0, server.errors)
 
     def test_a_second_sigterm_does_not_wait(self):
         server = Server("--parallel", "1", "--drain", "3600")

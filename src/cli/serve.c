@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
+#include "formats/peft.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -120,6 +121,46 @@ static enum status read_secrets(struct serve_command *c, struct error *err)
     return STATUS_OK;
 }
 
+/* Numbers that mean something. */
+static int check_numbers(const struct usage *usage, const struct serve_command *c)
+{
+    static const size_t MOST_SECONDS = 10000000, MOST_MIB = SIZE_MAX >> 20;
+    const struct {
+        const char *name;
+        size_t value, least, most;
+    } numbers[] = {{"port", c->options.port, 0, 65535},
+                   {"parallel", c->options.engine.max_sequences, 1, 1024},
+                   {"queue", c->options.max_queue, 0, 1000000},
+                   {"memory", c->memory_mib, 0, MOST_MIB},
+                   {"max-body", c->body_mib, 1, MOST_MIB},
+                   {"timeout", c->answer_seconds, 1, MOST_SECONDS},
+                   {"receive-timeout", c->receive_seconds, 1, MOST_SECONDS},
+                   {"drain", c->drain_seconds, 0, MOST_SECONDS}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].value < numbers[i].least || numbers[i].value > numbers[i].most)
+            return args_wrong(usage, "--%s %zu: expected %zu to %zu", numbers[i].name,
+                              numbers[i].value, numbers[i].least, numbers[i].most);
+    return ARGS_OK;
+}
+
+/* Names as requests will have them, so that none waits for a request that cannot come. */
+static int check_names(const struct usage *usage, const struct serve_command *c)
+{
+    const char *origin = c->options.cors_origin;
+    const char *host = origin ? strstr(origin, "://") : NULL;
+    if (origin && strcmp(origin, "*") != 0 && (!host || !host[3] || strchr(host + 3, '/')))
+        return args_wrong(usage,
+                          "--cors %s: expected an origin as browsers send it (https://page.example "
+                          "or http://localhost:3000, without a path) or *",
+                          origin);
+    for (size_t i = 0; i < c->hosts.count; i++) {
+        const char *name = c->hosts.items[i];
+        if (!*name || name[strcspn(name, *name == '[' ? "/" : "/:")])
+            return args_wrong(usage, "--allow-host %s: expected a name without port or path", name);
+    }
+    return ARGS_OK;
+}
+
 /* Options in the units of the command line to those of the server. */
 static void take_options(struct serve_command *c)
 {
@@ -151,6 +192,9 @@ static enum status name_adapters(struct serve_command *c, struct error *err)
         if (!adapter->name)
             return error_memory(err, "the adapters");
         c->options.n_adapters = i + 1;
+        struct peft_adapter *opened; /* what cannot be read is told now, not to a client */
+        status = peft_open(adapter->choice.path, &opened, err);
+        peft_close(status ? NULL : opened);
         for (size_t j = 0; j < i; j++)
             if (!strcmp(adapter->name, c->served_adapters[j].name))
                 return error_set(err, STATUS_INVALID, "two adapters would have the name %s",
@@ -273,6 +317,10 @@ int command_serve(int argc, char **argv)
         status = !c.certificate_file == !c.private_key_file
                      ? name_models(&usage, &c, &args)
                      : args_wrong(&usage, "--tls-cert and --tls-key belong together");
+        if (status == ARGS_OK)
+            status = check_numbers(&usage, &c);
+        if (status == ARGS_OK)
+            status = check_names(&usage, &c);
         take_options(&c);
         if (engine_options_check(&o->engine, &err))
             status = args_wrong(&usage, "%s", err.message);

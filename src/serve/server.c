@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HEADER_BYTES = 64 << 10 };
+static const double GRACE_SECONDS = 1; /* to read that an answer was cancelled */
 
 const struct serve_options serve_defaults = {.engine = {.max_sequences = 16},
                                              .max_queue = 256,
@@ -438,12 +440,22 @@ size_t server_active(const struct server *s)
     return atomic_load(&s->active);
 }
 
+/* Answers are cancelled; their clients are told so, as far as they read. */
+static void end_answers(struct server *s)
+{
+    static const struct timespec tick = {.tv_nsec = 10000000};
+    double deadline = clock_seconds() + GRACE_SECONDS;
+    watcher_cancel_all(s->watcher);
+    while (server_active(s) > 0 && clock_seconds() < deadline)
+        nanosleep(&tick, NULL);
+}
+
 void server_stop(struct server *s)
 {
     if (!s)
         return;
-    if (s->watcher)
-        watcher_cancel_all(s->watcher);
+    if (s->daemon)
+        end_answers(s);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     if (s->listener >= 0)
