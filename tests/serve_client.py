@@ -115,6 +115,24 @@ def raw(server, data, timeout=30):
     return connection
 
 
+# An answer that goes on for as long as it may.
+LONG = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": 4000, "stream": True,
+        "ignore_eos": True, "seed": 1, "temperature": 1}
+
+
+def post(body, path="/v1/chat/completions", extra=""):
+    """The bytes of a request."""
+    data = json.dumps(body).encode()
+    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{extra}"
+            f"Content-Length: {len(data)}\r\n\r\n").encode() + data
+
+
+def answer(server, **fields):
+    """The text of a short answer, which the same fields always give."""
+    fields = {"max_tokens": 8, "seed": 1, "ignore_eos": True, "temperature": 1} | fields
+    return server.chat(**fields)["choices"][0]["message"]["content"]
+
+
 def wait_until(condition, seconds=20):
     """Whether the condition becomes true in time."""
     end = time.monotonic() + seconds

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import random
 import shutil
 import signal
 import socket
@@ -13,22 +12,9 @@ import threading
 import time
 import unittest
 
-from serve_client import MODELS, PHI, PROGRAM, QWEN, Server, main, raw, wait_until
+from serve_client import LONG, MODELS, PHI, PROGRAM, QWEN, Server, answer, main, post, raw, wait_until
 
-LONG = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": 4000, "stream": True,
-        "ignore_eos": True, "seed": 1, "temperature": 1}
 DATA = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/data"
-
-
-def post(body, path="/v1/chat/completions", extra=""):
-    data = json.dumps(body).encode()
-    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{extra}"
-            f"Content-Length: {len(data)}\r\n\r\n").encode() + data
-
-
-def answer(server, **fields):
-    return server.chat(max_tokens=8, seed=1, ignore_eos=True, temperature=1,
-                       **fields)["choices"][0]["message"]["content"]
 
 
 def resident(server):
@@ -161,23 +147,6 @@ class Limits(unittest.TestCase):
             for connection in blockers:
                 connection.close()
 
-    def test_models_share_a_memory_budget(self):
-        alone = {}
-        with Server() as server:
-            for model in (QWEN, PHI):
-                alone[model] = answer(server, model=model)
-            self.assertEqual(server.metric("tandem_model_loads_total", model=QWEN), 1)
-        with Server("--memory", "100") as server:
-            for model in (QWEN, PHI, QWEN, PHI):
-                self.assertEqual(answer(server, model=model), alone[model])
-            self.assertEqual(server.metric("tandem_model_loads_total", model=QWEN), 2)
-            def events(name):
-                return sum(x.get("event") == name for x in server.lines())
-            self.assertTrue(wait_until(lambda: events("model_unloaded") == 3))
-            self.assertEqual(events("model_loaded"), 4)
-        with self.assertRaisesRegex(AssertionError, r"MiB.*--memory"):
-            Server("--memory", "1")
-
     def test_a_model_that_is_removed(self):
         copies = MODELS / "copies"
         for model in (QWEN, PHI):
@@ -191,38 +160,6 @@ class Limits(unittest.TestCase):
             self.assertEqual(answer(server), expected)
             failures = [x for x in server.lines() if x.get("event") == "model_load_failed"]
             self.assertIn("error", failures[0])
-
-
-class Adapters(unittest.TestCase):
-    def learn(self, seed, out):
-        """An adapter that changes what the model says."""
-        data = MODELS / f"{seed}.jsonl"
-        source = random.Random(seed)
-        data.write_text("".join(json.dumps({"ids": [source.randrange(2, 250) for _ in range(40)]})
-                                + "\n" for _ in range(4)))
-        shutil.rmtree(out, ignore_errors=True)
-        subprocess.run([PROGRAM, "train", "--model", str(MODELS / QWEN), "--lora", "--rank", "4",
-                        "--alpha", "12", "--data", str(data), "--out", str(out), "--steps", "25",
-                        "--lr", "0.01", "--batch-tokens", "160", "--threads", "1", "--quiet"],
-                       check=True)
-
-    def test_requests_choose_and_a_changed_one_is_read_anew(self):
-        adapter = MODELS / "style"
-        self.learn(1, adapter)
-        with Server("--adapter", str(adapter)) as server:
-            names = [m["id"] for m in server.json("GET", "/v1/models")["data"]]
-            self.assertEqual(names, [QWEN, PHI, QWEN + ":style", PHI + ":style"])
-            base, first = answer(server), answer(server, model=QWEN + ":style")
-            self.assertNotEqual(base, first)
-            self.assertEqual(answer(server, model=QWEN, adapter="style"), first)
-            self.assertEqual(answer(server, adapter="style"), first)
-            self.assertEqual(server.chat(404, adapter="other")["error"]["param"], "adapter")
-            error = server.chat(400, model=PHI, adapter="style")["error"]
-            self.assertIn("style", error["message"])
-            self.learn(2, adapter)
-            second = answer(server, adapter="style")
-            self.assertNotEqual(second, first)
-            self.assertEqual(answer(server), base)
 
 
 class Log(unittest.TestCase):

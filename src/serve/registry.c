@@ -2,8 +2,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/peft.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +21,7 @@ struct resident {
     const char *model, *path;
     const struct served_adapter *adapter; /* NULL: none */
     char *name;                           /* "model" or "model:adapter" */
-    struct timespec adapter_time;         /* when the adapter that is loaded was written */
+    uint64_t adapter_stamp;               /* of the adapter's files as they were last read */
     size_t file_bytes;                    /* of the weights, and of the draft model's */
     enum residence state;
     struct engine *engine;
@@ -80,17 +82,32 @@ static size_t needed_bytes(const struct registry *r, const struct served_model *
     return weight_file_bytes(model->path) + (draft ? weight_file_bytes(draft) : 0);
 }
 
+/* What its weights leave of the budget. */
+static size_t rest_of_budget(const struct registry *r, const struct resident *m)
+{
+    return r->budget > m->file_bytes ? r->budget - m->file_bytes : 0;
+}
+
+static size_t least_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The cache without which a model is not worth loading. */
+static size_t least_cache(const struct registry *r, const struct resident *m)
+{
+    return least_of((size_t)64 << 20, rest_of_budget(r, m));
+}
+
 /* The budget less the weights of all models, in equal shares where that leaves something worth
  * having; else the model has the memory to itself while it is loaded. */
 static size_t cache_share(const struct registry *r, const struct resident *m)
 {
-    size_t weights = 0, least = (size_t)64 << 20;
-    size_t n = r->options.n_models;
+    size_t weights = 0, rest = rest_of_budget(r, m);
     for (size_t i = 0; i < r->n_residents; i++)
         weights += r->residents[i].adapter ? 0 : r->residents[i].file_bytes;
-    if (r->budget > weights && (r->budget - weights) / n >= least)
-        return (r->budget - weights) / n;
-    return r->budget > m->file_bytes ? r->budget - m->file_bytes : 1;
+    size_t share = r->budget > weights ? (r->budget - weights) / r->n_residents : 0;
+    return share >= least_cache(r, m) ? share : rest;
 }
 
 static size_t engine_bytes(const struct engine *engine)
@@ -101,23 +118,43 @@ static size_t engine_bytes(const struct engine *engine)
 
 /* --- Adapters --- */
 
-static struct timespec adapter_time(const struct resident *m)
+/* Changes when one of the adapter's files does; 0 where there is none, or one of them is gone. */
+static uint64_t adapter_stamp(const struct resident *m)
 {
-    struct stat info;
-    char *path =
-        m->adapter ? file_join(m->adapter->choice.path, "adapter_model.safetensors") : NULL;
-    bool there = path && !stat(path, &info);
-    mem_free(path);
-    return there ? info.st_mtim : (struct timespec){0};
+    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors"};
+    uint64_t stamp = 1;
+    for (size_t i = 0; m->adapter && i < sizeof names / sizeof *names; i++) {
+        struct stat info;
+        char *path = file_join(m->adapter->choice.path, names[i]);
+        bool is_there = path && !stat(path, &info);
+        mem_free(path);
+        if (!is_there)
+            return 0;
+        const uint64_t parts[] = {(uint64_t)info.st_mtim.tv_sec, (uint64_t)info.st_mtim.tv_nsec,
+                                  (uint64_t)info.st_size, info.st_ino};
+        for (size_t j = 0; j < sizeof parts / sizeof *parts; j++)
+            stamp = (stamp ^ parts[j]) * 1099511628211u;
+    }
+    return m->adapter ? stamp : 0;
 }
 
-/* One that is gone stays in memory as it was. */
-static bool adapter_changed(const struct resident *m)
+/* Whether an adapter in memory has to make way for what its files hold by now. One that is gone,
+ * or cannot be read, does not: what is in memory goes on answering. */
+static bool adapter_changed(const struct registry *r, struct resident *m)
 {
-    struct timespec now = adapter_time(m);
-    if (now.tv_sec == 0)
+    struct error err = {0};
+    struct peft_adapter *adapter;
+    uint64_t stamp = adapter_stamp(m);
+    if (stamp == 0 || stamp == m->adapter_stamp)
         return false;
-    return now.tv_sec != m->adapter_time.tv_sec || now.tv_nsec != m->adapter_time.tv_nsec;
+    if (!peft_open(m->adapter->choice.path, &adapter, &err)) {
+        peft_close(adapter);
+        return true;
+    }
+    m->adapter_stamp = stamp; /* tried again when it changes again */
+    access_log_write(r->log, json_pack("{s:s, s:s, s:s}", "event", "adapter_reload_failed", "model",
+                                       m->name, "error", err.message));
+    return false;
 }
 
 /* --- Loading --- */
@@ -147,12 +184,18 @@ static bool unload_oldest(struct registry *r)
     return oldest;
 }
 
-/* Unloads idle models until `bytes` more fit; false if they do not. */
+/* Unloads idle models until `bytes` more fit; false, and they stay, where that is not enough. */
 static bool make_room(struct registry *r, size_t bytes)
 {
-    while (r->used + bytes > r->budget)
-        if (!unload_oldest(r))
-            return false;
+    size_t in_use = r->used;
+    for (size_t i = 0; i < r->n_residents; i++) {
+        const struct resident *m = &r->residents[i];
+        in_use -= m->state == LOADED && m->n_leases == 0 ? m->bytes : 0;
+    }
+    if (in_use + bytes > r->budget)
+        return false;
+    while (r->used + bytes > r->budget && unload_oldest(r))
+        ;
     return true;
 }
 
@@ -177,10 +220,10 @@ static bool refuse_room(const struct registry *r, const struct resident *m, stru
                           "--memory",
                           m->name, (double)m->file_bytes / MIB, (double)r->budget / MIB);
     api_refuse(error, 503, "models_busy", "model",
-               "%s needs %.0f MiB, and models in use hold %.0f of the %.0f MiB for all models: try "
-               "again, or raise --memory",
-               m->name, (double)m->file_bytes / MIB, (double)r->used / MIB,
-               (double)r->budget / MIB);
+               "%s needs %.0f MiB for weights and at least %.0f for its cache, and models in use "
+               "hold %.0f of the %.0f MiB for all models: try again, or raise --memory",
+               m->name, (double)m->file_bytes / MIB, (double)least_cache(r, m) / MIB,
+               (double)r->used / MIB, (double)r->budget / MIB);
     error->retry_after = RETRY_SECONDS;
     return false;
 }
@@ -200,7 +243,7 @@ static bool refuse_load(struct registry *r, const struct resident *m, const stru
                           "shorter --context or fewer answers at once (--parallel)",
                           m->name, err->message, (double)m->file_bytes / MIB, (double)r->used / MIB,
                           (double)mem_available() / MIB);
-    bool is_misfit = m->adapter && err->status != STATUS_IO; /* the adapter is for another model */
+    bool is_misfit = m->adapter && err->status == STATUS_INVALID; /* for another model */
     return api_refuse(error, is_misfit ? 400 : 503, "model_load_failed", "model",
                       "%s cannot be loaded: %s", m->name, err->message);
 }
@@ -215,19 +258,19 @@ static void log_loaded(const struct registry *r, const struct resident *m)
                                info.load_seconds));
 }
 
-/* Called, and returns, under the mutex, which it lets go while the model is read. */
+/* Called, and returns, under the mutex, which it lets go while the model is read. There is room for
+ * its weights and the least cache. */
 static bool load(struct registry *r, struct resident *m, struct api_error *error)
 {
     struct error err = {0};
-    if (!make_room(r, m->file_bytes))
-        return refuse_room(r, m, error);
     struct engine_options options = r->options.engine;
-    options.cache_bytes = cache_share(r, m);
+    size_t room = r->budget - r->used - m->file_bytes;
+    options.cache_bytes = room ? least_of(cache_share(r, m), room) : 1;
     options.adapters = m->adapter ? &m->adapter->choice : NULL;
     options.n_adapters = m->adapter ? 1 : 0;
-    m->adapter_time = adapter_time(m);
+    m->adapter_stamp = adapter_stamp(m);
     m->state = LOADING;
-    m->bytes = m->file_bytes;
+    m->bytes = m->file_bytes + options.cache_bytes;
     r->used += m->bytes;
     pthread_mutex_unlock(&r->mutex);
     struct engine *engine;
@@ -275,19 +318,43 @@ static bool refuse_name(const char *model, const char *adapter, struct api_error
                       "there is no model \"%s\" here; GET /v1/models lists them", model);
 }
 
-/* Called under the mutex; waits for what others are doing with the model. */
+/* Waits until something changed; false once it is `end` by clock_seconds(). */
+static bool wait_for_change(struct registry *r, double end)
+{
+    struct timespec deadline = {.tv_sec = (time_t)end};
+    deadline.tv_nsec = (long)((end - (double)deadline.tv_sec) * 1e9);
+    return pthread_cond_timedwait(&r->changed, &r->mutex, &deadline) != ETIMEDOUT;
+}
+
+static bool refuse_wait(const struct registry *r, const struct resident *m, struct api_error *error)
+{
+    api_refuse(error, 504, "timeout", "model",
+               "%s was not ready within the %g seconds that this server allows", m->name,
+               r->options.answer_seconds);
+    error->retry_after = RETRY_SECONDS;
+    return false;
+}
+
+/* Called under the mutex; waits for what others are doing with the model, and a moment for models
+ * in use that are in its way. */
 static bool make_loaded(struct registry *r, struct resident *m, struct api_error *error)
 {
+    double begin = clock_seconds(), end = begin + r->options.answer_seconds;
     for (;;) {
-        if (m->state == UNLOADED)
-            return load(r, m, error);
-        bool is_stale = m->state == LOADED && m->adapter && adapter_changed(m);
+        bool is_large = m->file_bytes > r->budget;
+        bool is_stale = m->state == LOADED && adapter_changed(r, m);
         if (m->state == LOADED && !is_stale)
             return true;
         if (is_stale && m->n_leases == 0)
             unload(r, m);
-        else
-            pthread_cond_wait(&r->changed, &r->mutex);
+        if (m->state != UNLOADED && !wait_for_change(r, end))
+            return refuse_wait(r, m, error);
+        if (m->state != UNLOADED)
+            continue;
+        if (!is_large && make_room(r, m->file_bytes + least_cache(r, m)))
+            return load(r, m, error);
+        if (is_large || !wait_for_change(r, begin + RETRY_SECONDS))
+            return refuse_room(r, m, error);
     }
 }
 
@@ -295,8 +362,10 @@ static bool take_place(const struct registry *r, struct resident *m, size_t n,
                        struct api_error *error)
 {
     size_t most = r->options.engine.max_sequences + r->options.max_queue;
-    if (n <= most && m->n_answers <= most - n)
+    if (n <= most && m->n_answers <= most - n) {
+        m->n_answers += n;
         return true;
+    }
     api_refuse(error, 429, "queue_full", NULL,
                "%zu answers of %s are being made or wait, and at most %zu may: try again later",
                m->n_answers, m->name, most);
@@ -311,11 +380,13 @@ bool registry_acquire(struct registry *r, const char *model, const char *adapter
     if (!m)
         return refuse_name(model, adapter, error);
     pthread_mutex_lock(&r->mutex);
-    bool ok = take_place(r, m, n_answers, error) && make_loaded(r, m, error);
+    bool has_place = take_place(r, m, n_answers, error);
+    bool ok = has_place && make_loaded(r, m, error);
     if (ok) {
         m->n_leases++;
-        m->n_answers += n_answers;
         *lease = (struct lease){m->engine, m->name, n_answers, &m->metrics, m};
+    } else if (has_place) {
+        m->n_answers -= n_answers;
     }
     pthread_mutex_unlock(&r->mutex);
     return ok;
@@ -392,6 +463,16 @@ void registry_view(struct registry *r, struct model_view *views, size_t n)
 
 /* --- Creating --- */
 
+/* One that waits by the clock of clock_seconds(). */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 static enum status load_first(struct registry *r, struct error *err)
 {
     struct lease lease;
@@ -447,7 +528,7 @@ enum status registry_create(const struct serve_options *options, struct access_l
                            .budget = options->memory ? options->memory : mem_available() / 4 * 3,
                            .created = time(NULL)};
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_cond_init(&r->changed, NULL);
+    init_condition(&r->changed);
     enum status status = add_residents(r, err);
     if (!status)
         status = load_first(r, err);

@@ -5,7 +5,8 @@
  *
  * A model with an adapter, "model:adapter", is an engine of its own beside the model without: they
  * share the mapped file, not what is made of it. An adapter whose files change is read anew when
- * it is next asked for and the answers that use it have ended.
+ * it is next asked for and the answers that use it have ended; one that cannot be read by then
+ * stays as it was.
  */
 #ifndef TANDEM_SERVE_REGISTRY_H
 #define TANDEM_SERVE_REGISTRY_H
@@ -34,8 +35,9 @@ enum status registry_create(const struct serve_options *options, struct access_l
 void registry_free(struct registry *registry);
 
 /* For n_answers generations of `model` (NULL: the first) with `adapter` (NULL: none, or the one in
- * the model's name, "model:adapter"). Waits while the model is loaded. False
- * with `error` filled: no such model, no room in memory, too many requests waiting. */
+ * the model's name, "model:adapter"). Waits while the model is loaded, but not
+ * for longer than an answer may take. False with `error` filled: no such model, no room in memory,
+ * too many requests waiting. */
 bool registry_acquire(struct registry *registry, const char *model, const char *adapter,
                       size_t n_answers, struct lease *lease, struct api_error *error);
 void registry_release(struct registry *registry, struct lease *lease);

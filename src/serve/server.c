@@ -152,7 +152,7 @@ static void answer(struct exchange *x)
         exchange_reply_error(x, &x->refusal);
         return;
     }
-    watch_deadline(x->watch, x->server->options.answer_seconds);
+    watch_answer(x->watch, x->server->options.answer_seconds);
     x->route->handle(x);
 }
 

@@ -19,6 +19,7 @@ struct watch {
     uint64_t serial; /* names the watch in epoll's events, which may outlive it */
     int fd;
     double deadline;
+    bool is_answering;
     struct generation *const *generations;
     size_t n_generations;
     atomic_bool left, late, cut;
@@ -42,7 +43,7 @@ static void cancel(const struct watch *w)
 
 static void pass_deadline(struct watch *w, double now)
 {
-    if (w->n_generations && !atomic_load(&w->late)) {
+    if (w->is_answering && !atomic_load(&w->late)) {
         atomic_store(&w->late, true);
         cancel(w);
         w->deadline = now + GRACE_SECONDS;
@@ -182,12 +183,23 @@ void watch_end(struct watch *w)
     mem_free(w);
 }
 
-void watch_deadline(struct watch *w, double seconds)
+static void begin_phase(struct watch *w, bool is_answering, double seconds)
 {
     pthread_mutex_lock(&w->watcher->mutex);
     w->deadline = clock_seconds() + seconds;
+    w->is_answering = is_answering;
     atomic_store(&w->late, false);
     pthread_mutex_unlock(&w->watcher->mutex);
+}
+
+void watch_deadline(struct watch *w, double seconds)
+{
+    begin_phase(w, false, seconds);
+}
+
+void watch_answer(struct watch *w, double seconds)
+{
+    begin_phase(w, true, seconds);
 }
 
 void watch_generations(struct watch *w, struct generation *const *generations, size_t n)
@@ -195,7 +207,7 @@ void watch_generations(struct watch *w, struct generation *const *generations, s
     pthread_mutex_lock(&w->watcher->mutex);
     w->generations = generations;
     w->n_generations = n;
-    if (atomic_load(&w->left) || w->watcher->cancelling)
+    if (atomic_load(&w->left) || atomic_load(&w->late) || w->watcher->cancelling)
         cancel(w);
     pthread_mutex_unlock(&w->watcher->mutex);
 }

@@ -26,13 +26,15 @@ struct watch *watch_begin(struct watcher *watcher, int fd, double seconds);
 void watch_end(struct watch *watch);
 /* A new deadline, `seconds` from now, for the phase that begins. */
 void watch_deadline(struct watch *watch, double seconds);
+/* The same where an answer is made from now on. */
+void watch_answer(struct watch *watch, double seconds);
 /* While the watch holds generations the client's leaving and the deadline cancel them. The array
  * stays the caller's until watch_release(). */
 void watch_generations(struct watch *watch, struct generation *const *generations, size_t n);
 void watch_release(struct watch *watch);
 
 bool watch_client_left(const struct watch *watch);
-bool watch_is_late(const struct watch *watch); /* the deadline passed while there was work */
+bool watch_is_late(const struct watch *watch); /* the deadline of an answer passed */
 bool watch_was_cut(const struct watch *watch); /* closed, because a deadline passed */
 
 #endif
