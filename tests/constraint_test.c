@@ -1,24 +1,10 @@
 /* Constraints: which documents they permit, what they refuse and how they say it, masks against
  * trying every token, and answers of models under them. */
+#include "constraint_fixture.h"
+
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "base/rng.h"
-#include "engine/constraint_grammar.h"
 #include "engine/engine.h"
-#include "engine/token_mask.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char models[] = "/tmp/tandem-constraint-test-XXXXXX";
 
 /* --- Helpers --- */
 
@@ -48,26 +34,6 @@ static struct constraint *from_regex(const char *pattern)
     if (constraint_from_regex(pattern, strlen(pattern), &constraint, &err))
         fail_msg("%s: %s", pattern, err.message);
     return constraint;
-}
-
-/* Whether the text can begin a document, and whether it is one. */
-static bool follow(const struct constraint *constraint, const char *text, bool *is_whole)
-{
-    struct walker w;
-    assert_int_equal(walker_init(&w, &constraint->grammar, NULL), STATUS_OK);
-    bool possible = true;
-    for (; possible && *text; text++)
-        possible = !walker_accept(&w, text, 1, NULL);
-    *is_whole = possible && w.now.may_end;
-    walker_free(&w);
-    return possible;
-}
-
-static bool accepts(const struct constraint *constraint, const char *text)
-{
-    bool is_whole;
-    follow(constraint, text, &is_whole);
-    return is_whole;
 }
 
 struct documents {
@@ -336,42 +302,6 @@ static void test_regexes(void **state)
     check_documents(table, sizeof table / sizeof *table, from_regex);
 }
 
-static void test_calls(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    json_t *schema =
-        json_pack("{s:s, s:{s:{s:s}}, s:[s], s:b}", "type", "object", "properties", "city", "type",
-                  "string", "required", "city", "additionalProperties", 0);
-    const struct constraint_function functions[] = {{"weather", schema}, {"say \"hi\"", NULL}};
-    struct constraint_calls calls = {.functions = functions,
-                                     .n_functions = 2,
-                                     .before = "<tool_call>\n",
-                                     .after = "\n</tool_call>",
-                                     .between = "\n"};
-#define CALL                                                                                       \
-    "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bonn\"}}\n</tool_call>"
-#define OTHER "<tool_call>\n{\"name\": \"say \\\"hi\\\"\", \"arguments\": {\"x\": 1}}\n</tool_call>"
-    for (size_t most = 0; most < 3; most++) {
-        struct constraint *constraint = NULL;
-        calls.max_calls = most;
-        assert_int_equal(constraint_from_calls(&calls, &constraint, &err), STATUS_OK);
-        assert_true(accepts(constraint, CALL));
-        assert_true(accepts(constraint, OTHER));
-        assert_int_equal(accepts(constraint, CALL "\n" OTHER), most != 1);
-        assert_int_equal(accepts(constraint, CALL "\n" CALL "\n" CALL), most == 0);
-        assert_false(accepts(constraint, CALL "\n"));
-        assert_false(accepts(constraint, ""));
-        constraint_release(constraint);
-    }
-    json_object_set_new(schema, "not", json_object());
-    struct constraint *constraint = NULL;
-    assert_int_equal(constraint_from_calls(&calls, &constraint, &err), STATUS_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "function \"weather\": #: \"not\""));
-    assert_null(constraint);
-    json_decref(schema);
-}
-
 /* --- What is refused --- */
 
 static void test_refused_schemas(void **state)
@@ -535,15 +465,6 @@ static void check_mask(const struct tokenizer *tk, struct walker *w, const uint6
     }
 }
 
-static int32_t choose(const uint64_t *mask, size_t n_ids, struct rng *rng)
-{
-    size_t first = (size_t)rng_below(rng, n_ids);
-    for (size_t i = 0; i < n_ids; i++)
-        if (mask_has(mask, (first + i) % n_ids))
-            return (int32_t)((first + i) % n_ids);
-    return VOCAB_NO_ID;
-}
-
 static const char *const mask_schemas[] = {
     "{\"type\":\"object\"}",
     "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":9},"
@@ -605,37 +526,20 @@ static void test_masks_of_small_vocabularies(void **state)
     }
 }
 
-static void check_shared_tokenizer(const char *name, size_t n_masks)
-{
-    char path[4000];
-    const char *shared = getenv("TANDEM_SHARED");
-    struct tokenizer *tk = NULL;
-    struct error err = {0};
-    char *text;
-    struct vocab_source source = {.name = name};
-    snprintf(path, sizeof path, "%s/tokenizers/%s/tokenizer.json", shared ? shared : "", name);
-    if (!shared || !file_exists(path)) {
-        print_message("no tokenizers in TANDEM_SHARED (%s): skipped\n", shared ? shared : "unset");
-        skip();
-    }
-    assert_int_equal(file_read(path, 0, &text, &source.tokenizer_json.length, &err), STATUS_OK);
-    source.tokenizer_json.data = text;
-    assert_int_equal(tokenizer_create(&source, &tk, &err), STATUS_OK);
-    check_masks(tk, n_masks);
-    tokenizer_free(tk);
-    mem_free(text);
-}
-
 static void test_masks_of_qwen(void **state)
 {
     (void)state;
-    check_shared_tokenizer("qwen2.5", 8);
+    struct tokenizer *tk = shared_tokenizer("qwen2.5");
+    check_masks(tk, 8);
+    tokenizer_free(tk);
 }
 
 static void test_masks_of_phi(void **state)
 {
     (void)state;
-    check_shared_tokenizer("phi-3-mini-4k", 20);
+    struct tokenizer *tk = shared_tokenizer("phi-3-mini-4k");
+    check_masks(tk, 20);
+    tokenizer_free(tk);
 }
 
 /* --- Answers --- */
@@ -763,25 +667,6 @@ static void test_answers_do_not_depend_on_others(void **state)
     engine_close(many);
 }
 
-static int make_models(void **state)
-{
-    (void)state;
-    const char *program = getenv("TANDEM_MAKE_MODELS");
-    char command[4000];
-    if (!program || !mkdtemp(models))
-        return -1;
-    snprintf(command, sizeof command, "'%s' '%s' > /dev/null", program, models);
-    return system(command);
-}
-
-static int remove_models(void **state)
-{
-    (void)state;
-    char command[200];
-    snprintf(command, sizeof command, "rm -r '%s'", models);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -793,7 +678,6 @@ int main(void)
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_combinations),
         cmocka_unit_test(test_regexes),
-        cmocka_unit_test(test_calls),
         cmocka_unit_test(test_refused_schemas),
         cmocka_unit_test(test_refused_regexes),
         cmocka_unit_test(test_hostile_inputs),

@@ -160,14 +160,28 @@ TOOL_TEMPLATE = """{% if tools %}<|im_start|>system
 {% endif %}"""
 
 
-def make_tool_model():
-    """The name of a copy of QWEN whose chat template has tools."""
-    name = "with-tools"
+def add_tokens(path, tokens, special):
+    """Adds tokens to a tokenizer.json in place of its last merges; their ids."""
+    tokenizer = json.loads(path.read_text())
+    model, ids = tokenizer["model"], []
+    for token in tokens:
+        ids.append(model["vocab"].pop("".join(model["merges"].pop().split(" "))))
+        tokenizer["added_tokens"].append(
+            {"id": ids[-1], "content": token, "special": special, "single_word": False,
+             "lstrip": False, "rstrip": False, "normalized": False})
+    path.write_text(json.dumps(tokenizer))
+    return ids
+
+
+def make_tool_model(name="with-tools", tokens=(), special=False):
+    """The name of a copy of QWEN whose chat template has tools, and more tokens; their ids."""
+    ids = []
     if not (MODELS / name).is_dir():
         shutil.copytree(MODELS / QWEN, MODELS / name)
         path = MODELS / name / "tokenizer_config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": TOOL_TEMPLATE}))
-    return name
+        ids = add_tokens(MODELS / name / "tokenizer.json", tokens, special)
+    return name, ids
 
 
 def main():

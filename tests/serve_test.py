@@ -260,7 +260,9 @@ class Tools(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(models=(make_tool_model(),))
+        cls.plain, cls.pieces = make_tool_model(tokens=("<tool", "_call>", "_call>\n{", "_call>x"))
+        cls.special, cls.triggers = make_tool_model("special", ("<tool_call>",), special=True)
+        cls.server = Server(models=(cls.plain, cls.special))
 
     @classmethod
     def tearDownClass(cls):
@@ -300,6 +302,71 @@ class Tools(unittest.TestCase):
         self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
         self.assertEqual("".join(c["choices"][0]["delta"].get("content") or "" for c in chunks),
                          "")
+
+    def test_calls_that_the_model_begins_are_valid(self):
+        """The weights are random, but the beginning of calls is made likely."""
+        n_calls, n_texts = 0, 0
+        for model, ids in ((self.plain, self.pieces), (self.special, self.triggers)):
+            for seed in range(20):
+                fields = dict(model=model, seed=seed, max_tokens=400, logprobs=True,
+                              logit_bias={str(id_): 6 for id_ in ids})
+                choice = self.ask(parallel_tool_calls=seed % 4 > 0, **fields)
+                calls, text = choice["message"].get("tool_calls", []), choice["message"]["content"]
+                for call in calls:
+                    self.check(call, ("weather_now", "weather_later"))
+                raw = b"".join(bytes(entry["bytes"]) for entry in choice["logprobs"]["content"])
+                begun = raw.count(b"<tool_call>")
+                self.assertIn(begun - len(calls), (0, choice["finish_reason"] == "length"), raw)
+                if seed % 4 == 0:
+                    self.assertLessEqual(len(calls), 1)
+                    self.assertEqual(len(calls), choice["finish_reason"] == "tool_calls")
+                n_calls, n_texts = n_calls + len(calls), n_texts + bool(text)
+        self.assertGreater(n_calls, 40)
+        self.assertGreater(n_texts, 10)
+
+    def test_a_format_beside_tools(self):
+        """Calls, or a document that validates."""
+        schema = {"type": "object", "properties": {"kind": {"enum": ["a <tool_call>", "b"]}},
+                  "required": ["kind"], "additionalProperties": False}
+        formats = [{"type": "json_object"}, {"type": "json_schema", "json_schema": {
+            "name": "x", "schema": schema}}]
+        kinds = set()
+        for seed in range(24):
+            fields = dict(model=self.special, seed=seed, response_format=formats[seed % 2],
+                          logit_bias={str(id_): 4 for id_ in self.bytes_of("<")}, max_tokens=900)
+            choice = self.ask(**fields)
+            kinds.add(choice["finish_reason"])
+            for call in choice["message"].get("tool_calls", []):
+                self.check(call, ("weather_now", "weather_later"))
+            if choice["finish_reason"] == "tool_calls":
+                self.assertIsNone(choice["message"]["content"])
+            elif choice["finish_reason"] == "stop":
+                value = json.loads(choice["message"]["content"])
+                self.assertIsInstance(value, dict)
+                self.assertTrue(seed % 2 == 0 or value["kind"] in ("a <tool_call>", "b"))
+            if seed < 4:
+                required = self.ask(**fields, tool_choice="required")
+                self.assertEqual(required["finish_reason"], "tool_calls")
+        self.assertGreaterEqual(kinds, {"tool_calls", "stop"})
+        bad = {"type": "json_schema", "json_schema": {"schema": {"dependentSchemas": {}}}}
+        error = self.server.chat(400, tools=self.TOOLS, response_format=bad)["error"]
+        self.assertEqual(error["param"], "response_format")
+
+    def test_parameters_that_cannot_be_honoured(self):
+        function = {"name": "f", "parameters": {"type": "object", "dependentSchemas": {"a": {}}}}
+        tools = [{"type": "function", "function": function}]
+        for more in ({}, {"response_format": {"type": "json_object"}}):
+            error = self.server.chat(400, tools=tools, **more)["error"]
+            self.assertEqual(error["param"], "tools")
+            self.assertIn("dependentSchemas", error["message"])
+        function["strict"] = False
+        [call] = self.ask(tools=tools, tool_choice="required", parallel_tool_calls=False,
+                          logit_bias={str(id_): 8 for id_ in self.bytes_of("}")})[
+            "message"]["tool_calls"]
+        self.assertIsInstance(json.loads(call["function"]["arguments"]), dict)
+
+    def bytes_of(self, text):
+        return self.server.json("POST", "/tokenize", {"prompt": text})["tokens"]
 
     def test_the_round_trip(self):
         message = self.ask(tool_choice="required", parallel_tool_calls=False)["message"]

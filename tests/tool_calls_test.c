@@ -10,9 +10,10 @@
 #include <string.h>
 
 /* Reads `text` in two pieces, cut at `cut`, and compares. `calls` is the calls as JSON. */
-static void check_cut(const char *text, size_t cut, const char *content, const char *calls)
+static void check_cut(const char *text, size_t cut, bool is_either, const char *content,
+                      const char *calls)
 {
-    struct tool_reader reader = {0};
+    struct tool_reader reader = {.is_either = is_either};
     struct strbuf out = {0}, written = {0};
     json_t *list = json_array();
     tool_reader_push(&reader, text, cut, false, &out, list);
@@ -31,7 +32,7 @@ static void check_cut(const char *text, size_t cut, const char *content, const c
 static void check(const char *text, const char *content, const char *calls)
 {
     for (size_t cut = 0; cut <= strlen(text); cut++)
-        check_cut(text, cut, content, calls);
+        check_cut(text, cut, false, content, calls);
 }
 
 static void test_calls_are_found(void **state)
@@ -64,9 +65,34 @@ static void test_other_text_stays_as_it_is(void **state)
         "<tool_call>{\"name\": \"f\"",
         "<tool_call>",
         "</tool_call>",
+        "blanks \n<tool_call> stay\n<tool_call>",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         check(texts[i], texts[i], "[]");
+}
+
+static void test_ends_behind_calls(void **state)
+{
+    (void)state;
+#define CALL "<tool_call>{\"name\":\"f\"}</tool_call>"
+    static const char call[] = "[{\"name\":\"f\",\"arguments\":\"{}\"}]";
+    check(CALL "\n", "", call);
+    check(CALL "\nand <tool ", "\nand <tool", call);
+    check(CALL "\n<tool_call>{\"na", "\n<tool_call>{\"na", call);
+}
+
+/* Where the answer is either calls or a document, what a document holds is no call. */
+static void test_documents(void **state)
+{
+    (void)state;
+    static const char document[] = "{\"a\": \" <tool_call>{} </tool_call> \"} ";
+    static const char calls[] = CALL "\n" CALL;
+    for (size_t cut = 0; cut <= strlen(document); cut++)
+        check_cut(document, cut, true, document, "[]");
+    for (size_t cut = 0; cut <= strlen(calls); cut++)
+        check_cut(calls, cut, true, "",
+                  "[{\"name\":\"f\",\"arguments\":\"{}\"},"
+                  "{\"name\":\"f\",\"arguments\":\"{}\"}]");
 }
 
 int main(void)
@@ -74,6 +100,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_are_found),
         cmocka_unit_test(test_other_text_stays_as_it_is),
+        cmocka_unit_test(test_ends_behind_calls),
+        cmocka_unit_test(test_documents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,8 @@ static enum status add_function(struct grammar *g, const struct constraint_funct
     if (!status)
         status = grammar_add_schema(g, function->parameters ? function->parameters : any_object,
                                     &rule, err);
+    if (status == STATUS_UNSUPPORTED && function->is_loose)
+        status = grammar_add_schema(g, any_object, &rule, err);
     json_decref(any_object);
     if (status)
         return error_prefix(err, "function \"%s\"", function->name);
@@ -147,24 +149,53 @@ static enum status add_function(struct grammar *g, const struct constraint_funct
     return STATUS_OK;
 }
 
-/* before CALL after, and behind it between and the next. */
-static void add_call_sequence(struct grammar *g, const struct constraint_calls *calls,
-                              uint32_t call)
+/* The rule of: before CALL after, and behind it between and the next. */
+static uint32_t add_call_sequence(struct grammar *g, const struct constraint_calls *calls,
+                                  uint32_t call)
 {
     uint32_t before = add_literal(g, calls->before), after = add_literal(g, calls->after);
-    uint32_t between = add_literal(g, calls->between), start = g->rules[g->root];
-    size_t n = calls->max_calls ? calls->max_calls : 1;
+    uint32_t between = add_literal(g, calls->between), rule = grammar_add_rule(g);
+    uint32_t start = g->failure ? 0 : g->rules[rule];
+    size_t most = calls->trigger ? 1 : calls->max_calls, n = most ? most : 1;
     for (size_t i = 0; i < n; i++) {
         uint32_t ready = grammar_add_state(g, false), called = grammar_add_state(g, false);
         uint32_t done = grammar_add_state(g, true);
         grammar_add_edge(g, start, EDGE_LEAF, before, ready);
         grammar_add_edge(g, ready, EDGE_RULE, call, called);
         grammar_add_edge(g, called, EDGE_LEAF, after, done);
-        if (calls->max_calls && i + 1 < n)
+        if (most && i + 1 < n)
             start = grammar_add_state(g, false);
-        if (!calls->max_calls || i + 1 < n)
+        if (!most || i + 1 < n)
             grammar_add_edge(g, done, EDGE_LEAF, between, start);
     }
+    return rule;
+}
+
+/* The rule of: calls, or a document. */
+static enum status add_document(struct grammar *g, const json_t *schema, uint32_t calls,
+                                uint32_t *either, struct error *err)
+{
+    uint32_t document;
+    enum status status = grammar_add_schema(g, schema, &document, err);
+    if (status)
+        return status;
+    *either = grammar_add_rule(g);
+    uint32_t end = grammar_add_state(g, true);
+    grammar_add_edge(g, g->rules[*either], EDGE_RULE, calls, end);
+    grammar_add_edge(g, g->rules[*either], EDGE_RULE, document, end);
+    return STATUS_OK;
+}
+
+static enum status set_trigger(struct constraint *constraint, const struct constraint_calls *calls,
+                               struct error *err)
+{
+    size_t length = strlen(calls->trigger);
+    if (!calls->before || strncmp(calls->before, calls->trigger, length) != 0 || calls->document)
+        return error_set(err, STATUS_INVALID,
+                         "the trigger must be how each call begins, and no document may be asked "
+                         "for besides");
+    constraint->max_documents = calls->max_calls;
+    return trigger_set(&constraint->trigger, calls->trigger, err);
 }
 
 static enum status add_calls(struct grammar *g, const struct constraint_calls *calls,
@@ -177,11 +208,12 @@ static enum status add_calls(struct grammar *g, const struct constraint_calls *c
                          CALL_LIMIT);
     uint32_t call = grammar_add_rule(g), end = grammar_add_state(g, true);
     enum status status = STATUS_OK;
-    g->root = grammar_add_rule(g);
     for (size_t i = 0; !status && i < calls->n_functions; i++)
         status = add_function(g, &calls->functions[i], g->rules[call], end, err);
     if (!status)
-        add_call_sequence(g, calls, call);
+        g->root = add_call_sequence(g, calls, call);
+    if (!status && calls->document)
+        status = add_document(g, calls->document, g->root, &g->root, err);
     return status;
 }
 
@@ -192,5 +224,8 @@ enum status constraint_from_calls(const struct constraint_calls *calls, struct c
     struct constraint *constraint = new_constraint(err);
     if (!constraint)
         return STATUS_MEMORY;
-    return finish(constraint, add_calls(&constraint->grammar, calls, err), out, err);
+    enum status status = calls->trigger ? set_trigger(constraint, calls, err) : STATUS_OK;
+    if (!status)
+        status = add_calls(&constraint->grammar, calls, err);
+    return finish(constraint, status, out, err);
 }

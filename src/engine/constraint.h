@@ -19,6 +19,9 @@
  *     of such a document.
  *   - Special tokens are never chosen; logprobs are the model's own, before the constraint.
  *
+ * Calls of functions may also stand in free text: constraint_from_calls() with a trigger. Then the
+ * answer may end wherever the text is free.
+ *
  * What is supported, refused and narrowed: docs/constrained-output.md.
  */
 #ifndef TANDEM_ENGINE_CONSTRAINT_H
@@ -27,6 +30,7 @@
 #include "base/error.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct constraint;
@@ -50,12 +54,17 @@ enum status constraint_from_regex(const char *pattern, size_t length,
 struct constraint_function {
     const char *name;
     const json_t *parameters; /* JSON Schema, its "$ref"s relative to itself; NULL: any object */
+    bool is_loose;            /* parameters that cannot be honoured count as none: no error */
 };
 struct constraint_calls {
     const struct constraint_function *functions; /* [n_functions], at least one */
     size_t n_functions;
     const char *before, *after, *between; /* NULL: nothing */
     size_t max_calls;                     /* at least one call, at most so many; 0: no bound */
+    /* NULL: the answer is calls and nothing else. Otherwise it is free text, in which the trigger,
+     * which is how `before` begins, makes what follows a call; behind the last call it ends. */
+    const char *trigger;
+    const json_t *document; /* JSON Schema: instead of calls, such a document; NULL: only calls */
 };
 /* Errors as of constraint_from_schema(), with the function's name in front. */
 enum status constraint_from_calls(const struct constraint_calls *calls,

@@ -8,12 +8,11 @@
 #define TANDEM_ENGINE_INTERNAL_H
 
 #include "base/memory.h"
-#include "engine/constraint_grammar.h"
 #include "engine/drafter.h"
+#include "engine/enforcer.h"
 #include "engine/engine.h"
 #include "engine/pace.h"
 #include "engine/speculation.h"
-#include "engine/token_mask.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -58,11 +57,9 @@ struct generation {
     double submitted, first_step, first_token, last_token;
     size_t cached_tokens;
     struct detokenizer detokenizer;
-    struct constraint *constraint; /* NULL: none; then what follows is not used */
-    struct token_masker *masker;   /* the engine's */
-    struct walker walker;
-    uint64_t *allowed;   /* [vocab_size bits] what may be chosen next */
-    struct strbuf fresh; /* text of the newest token */
+    struct enforcer enforcer; /* of the request's constraint */
+    uint64_t *allowed;        /* [vocab_size bits] what may be chosen next; NULL: anything */
+    struct strbuf fresh;      /* text of the newest token */
     struct generation *next;
 
     /* Under the mutex. */

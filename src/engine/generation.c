@@ -58,18 +58,16 @@ static bool allocate_records(struct generation *g, const struct request *request
            (g->alternatives = arena_alloc(&g->arena, bytes));
 }
 
-/* What the constraint needs; g->masker tells that there is one. */
 static enum status begin_constraint(struct generation *g, struct constraint *constraint,
                                     struct error *err)
 {
-    enum status status = engine_masker(g->engine, &g->masker, err);
+    struct token_masker *masker;
+    enum status status = engine_masker(g->engine, &masker, err);
     if (status)
         return status;
-    g->allowed = arena_alloc(&g->arena, token_masker_words(g->masker) * sizeof *g->allowed);
-    if (!g->allowed)
-        return error_memory(err, "a request");
-    g->constraint = constraint_retain(constraint);
-    return walker_init(&g->walker, &constraint->grammar, err);
+    uint64_t *room = arena_alloc(&g->arena, token_masker_words(masker) * sizeof *room);
+    return room ? enforcer_begin(&g->enforcer, constraint, masker, room, err)
+                : error_memory(err, "a request");
 }
 
 static bool allocate_pooling(struct generation *g)
@@ -129,8 +127,7 @@ void generation_destroy(struct generation *g)
     if (g->engine->tokenizer && g->sampler)
         detokenizer_free(&g->detokenizer);
     sampler_free(g->sampler);
-    walker_free(&g->walker);
-    constraint_release(g->constraint);
+    enforcer_free(&g->enforcer);
     strbuf_free(&g->fresh);
     strbuf_free(&g->text);
     strbuf_free(&g->piece);
@@ -264,10 +261,22 @@ static bool is_eos(const struct generation *g, int32_t token)
     return false;
 }
 
+/* The trigger of a constraint is text even as a special token. */
+static enum status push_trigger(struct generation *g, struct error *err)
+{
+    const struct trigger *trigger = &g->enforcer.constraint->trigger;
+    enum status status = detokenizer_finish(&g->detokenizer, &g->fresh, err);
+    if (!status)
+        strbuf_append(&g->fresh, trigger->text, trigger->length);
+    return status;
+}
+
 /* Ids without a token (the vocabulary of the weights is often padded) add no text. */
 static enum status push_text(struct generation *g, int32_t token, struct error *err)
 {
     const struct tokenizer *tokenizer = g->engine->tokenizer;
+    if (enforcer_is_trigger(&g->enforcer, token))
+        return push_trigger(g, err);
     if (!tokenizer || !tokenizer_token(tokenizer, token))
         return STATUS_OK;
     return detokenizer_push(&g->detokenizer, token, &g->fresh, err);
@@ -292,7 +301,7 @@ static void allow_eos(struct generation *g)
         int32_t id = g->eos_ids[i];
         if (id < 0 || (size_t)id >= vocab_size)
             continue;
-        if (g->walker.now.may_end && !g->ignore_eos)
+        if (enforcer_may_end(&g->enforcer) && !g->ignore_eos)
             mask_set(g->allowed, (size_t)id);
         else if (!g->ignore_eos)
             mask_clear(g->allowed, (size_t)id);
@@ -301,30 +310,15 @@ static void allow_eos(struct generation *g)
 
 enum status generation_constrain(struct generation *g, struct error *err)
 {
-    if (!g->constraint)
-        return STATUS_OK;
-    enum status status =
-        token_masker_fill(g->masker, &g->walker, g->constraint->id, g->allowed, err);
-    if (status)
+    enum status status = enforcer_mask(&g->enforcer, &g->allowed, err);
+    if (status || !g->allowed)
         return status;
     allow_eos(g);
-    for (size_t i = 0; i < token_masker_words(g->masker); i++)
+    for (size_t i = 0; i < token_masker_words(g->enforcer.masker); i++)
         if (g->allowed[i])
             return STATUS_OK;
     return error_set(err, STATUS_UNSUPPORTED,
                      "no token of this model's vocabulary can continue the document here");
-}
-
-/* Whether the document is complete and nothing can follow. */
-static bool is_complete(const struct generation *g)
-{
-    const struct position_set *now = &g->walker.now;
-    return g->constraint && now->may_end && now->begin == now->end;
-}
-
-static enum status follow_constraint(struct generation *g, int32_t token, struct error *err)
-{
-    return g->constraint ? token_masker_accept(g->masker, &g->walker, token, err) : STATUS_OK;
 }
 
 enum finish_reason generation_take(struct generation *g, const struct token_choice *choice,
@@ -337,7 +331,7 @@ enum finish_reason generation_take(struct generation *g, const struct token_choi
         g->first_token = g->last_token;
     g->tokens[g->n_tokens++] = choice->token;
     sampler_accept(g->sampler, choice->token, true);
-    if (push_text(g, choice->token, err) || follow_constraint(g, choice->token, err))
+    if (push_text(g, choice->token, err) || enforcer_accept(&g->enforcer, choice->token, err))
         return FINISH_ERROR;
     pthread_mutex_lock(&g->mutex);
     bool stopped = add_text(g), failed = g->text.failed;
@@ -350,7 +344,7 @@ enum finish_reason generation_take(struct generation *g, const struct token_choi
     }
     if (stopped)
         return FINISH_STOP;
-    if (is_complete(g))
+    if (enforcer_must_end(&g->enforcer))
         return FINISH_EOS;
     return g->n_tokens == g->n_prompt + g->max_tokens ? FINISH_LENGTH : FINISH_NONE;
 }

@@ -6,14 +6,25 @@
 /* STEP_LIMIT bounds the time of one mask; only grammars made to be slow come near it. */
 enum { CACHE_ENTRIES = 128, STEP_LIMIT = 20000000 };
 
+struct node_list {
+    uint32_t *nodes; /* of the trie */
+    size_t count, capacity;
+};
+
 /* What following one leaf alone tells, from one of its states. */
 struct leaf_mask {
     uint64_t grammar_id;
     uint32_t leaf, state, count;
     uint64_t last_used;
-    uint64_t *mask; /* tokens that stay in the leaf, to its end at most */
-    uint32_t *ends; /* nodes where the leaf may be complete, and tokens go on */
-    size_t n_ends, end_capacity;
+    uint64_t *mask;        /* tokens that stay in the leaf, to its end at most */
+    struct node_list ends; /* where the leaf may be complete, and tokens go on */
+};
+
+/* Where tokens complete a trigger and go on, by how much of it the text ended in before. */
+struct crossings {
+    struct trigger trigger;
+    bool known[TRIGGER_LIMIT];
+    struct node_list at[TRIGGER_LIMIT];
 };
 
 struct token_masker {
@@ -22,6 +33,7 @@ struct token_masker {
     bool drops_first_space;
     struct leaf_mask cache[CACHE_ENTRIES];
     uint64_t clock;
+    struct crossings crossings; /* of the trigger that was asked for last */
 };
 
 enum status token_masker_create(const struct tokenizer *tokenizer, size_t n_ids,
@@ -50,8 +62,10 @@ void token_masker_free(struct token_masker *masker)
         return;
     for (size_t i = 0; i < CACHE_ENTRIES; i++) {
         mem_free(masker->cache[i].mask);
-        mem_free(masker->cache[i].ends);
+        mem_free(masker->cache[i].ends.nodes);
     }
+    for (size_t i = 0; i < TRIGGER_LIMIT; i++)
+        mem_free(masker->crossings.at[i].nodes);
     token_trie_free(masker->trie);
     mem_free(masker);
 }
@@ -61,21 +75,34 @@ size_t token_masker_words(const struct token_masker *masker)
     return masker->n_words;
 }
 
+const struct tokenizer *token_masker_tokenizer(const struct token_masker *masker)
+{
+    return masker->trie->tokenizer;
+}
+
 static void set_tokens(const struct token_trie *trie, uint32_t node, uint64_t *mask)
 {
     for (uint32_t t = trie->nodes[node].first; t < trie->nodes[node + 1].first; t++)
         mask_set(mask, (size_t)trie->tokens[t]);
 }
 
-/* --- One leaf by itself --- */
-
-static bool add_end(struct leaf_mask *entry, uint32_t node)
+/* Of tokens[begin .. end). */
+static void clear_tokens(const struct token_trie *trie, uint32_t begin, uint32_t end,
+                         uint64_t *mask)
 {
-    if (!mem_grow(&entry->ends, &entry->end_capacity, entry->n_ends, sizeof *entry->ends))
+    for (uint32_t t = begin; t < end; t++)
+        mask_clear(mask, (size_t)trie->tokens[t]);
+}
+
+static bool add_node(struct node_list *list, uint32_t node)
+{
+    if (!mem_grow(&list->nodes, &list->capacity, list->count, sizeof *list->nodes))
         return false;
-    entry->ends[entry->n_ends++] = node;
+    list->nodes[list->count++] = node;
     return true;
 }
+
+/* --- One leaf by itself --- */
 
 /* Walks the trie. A complete key may be one that its object has already, so its tokens are left to
  * who knows the object. */
@@ -84,7 +111,7 @@ static bool explore_leaf(const struct token_trie *trie, const struct leaf *leaf,
 {
     uint32_t states[TOKEN_TRIE_DEPTH + 1] = {entry->state};
     uint32_t counts[TOKEN_TRIE_DEPTH + 1] = {entry->count};
-    entry->n_ends = 0;
+    entry->ends.count = 0;
     for (uint32_t i = 1; i < trie->n_nodes;) {
         const struct trie_node *node = &trie->nodes[i];
         uint32_t state = states[node->depth - 1], count = counts[node->depth - 1];
@@ -97,7 +124,7 @@ static bool explore_leaf(const struct token_trie *trie, const struct leaf *leaf,
         bool ends = leaf->dfa.flags[state] & DFA_ACCEPTS, is_key = leaf->kind == LEAF_KEY;
         if (!ends || !is_key)
             set_tokens(trie, i, entry->mask);
-        if (ends && (is_key || node->end > i + 1) && !add_end(entry, i))
+        if (ends && (is_key || node->end > i + 1) && !add_node(&entry->ends, i))
             return false;
         i++;
     }
@@ -198,12 +225,13 @@ static void walk_keys(const struct token_trie *trie, struct walker *w, struct po
                       const struct leaf_mask *entry, uint64_t *mask)
 {
     struct walker_mark mark = walker_mark(w);
-    for (size_t i = 0; i < entry->n_ends; i++) {
-        append_path(trie, entry->ends[i], &w->text);
+    for (size_t i = 0; i < entry->ends.count; i++) {
+        uint32_t end = entry->ends.nodes[i];
+        append_path(trie, end, &w->text);
         struct position_set behind = walker_complete(w, position);
         if (behind.end > behind.begin) {
-            set_tokens(trie, entry->ends[i], mask);
-            walk(trie, w, entry->ends[i], behind, mask);
+            set_tokens(trie, end, mask);
+            walk(trie, w, end, behind, mask);
         }
         walker_reset(w, mark);
     }
@@ -215,8 +243,8 @@ static void walk_ends(const struct token_trie *trie, struct walker *w, struct po
 {
     struct walker_mark mark = walker_mark(w);
     struct position_set behind = walker_complete(w, position);
-    for (size_t i = 0; i < entry->n_ends; i++)
-        walk(trie, w, entry->ends[i], behind, mask);
+    for (size_t i = 0; i < entry->ends.count; i++)
+        walk(trie, w, entry->ends.nodes[i], behind, mask);
     walker_reset(w, mark);
 }
 
@@ -232,7 +260,7 @@ static enum status add_position_mask(struct token_masker *masker, struct walker 
         mask[i] |= entry->mask[i];
     if (leaf->kind == LEAF_KEY)
         walk_keys(masker->trie, w, position, entry, mask);
-    else if (entry->n_ends > 0)
+    else if (entry->ends.count > 0)
         walk_ends(masker->trie, w, position, entry, mask);
     return STATUS_OK;
 }
@@ -254,8 +282,7 @@ static void redo_first_space(const struct token_masker *masker, struct walker *w
     uint32_t space = space_node(trie);
     if (!space)
         return;
-    for (uint32_t t = trie->nodes[space].first; t < trie->nodes[trie->nodes[space].end].first; t++)
-        mask_clear(mask, (size_t)trie->tokens[t]);
+    clear_tokens(trie, trie->nodes[space].first, trie->nodes[trie->nodes[space].end].first, mask);
     walk(trie, w, space, w->now, mask);
 }
 
@@ -272,6 +299,64 @@ enum status token_masker_fill(struct token_masker *masker, struct walker *w, uin
     return !status && (w->out_of_memory || w->text.failed) ? error_memory(err, "a token mask")
                                                            : status;
 }
+
+/* --- Free text up to a trigger --- */
+
+static bool find_crossings(const struct token_trie *trie, const struct trigger *trigger,
+                           size_t matched, struct node_list *list)
+{
+    size_t states[TOKEN_TRIE_DEPTH + 1] = {matched};
+    list->count = 0;
+    for (uint32_t i = 1; i < trie->n_nodes;) {
+        const struct trie_node *node = &trie->nodes[i];
+        size_t state = trigger_step(trigger, states[node->depth - 1], node->byte);
+        states[node->depth] = state;
+        bool is_complete = state == trigger->length;
+        if (is_complete && node->end > i + 1 && !add_node(list, i))
+            return false;
+        i = is_complete ? node->end : i + 1;
+    }
+    return true;
+}
+
+/* NULL when out of memory. */
+static const struct node_list *crossings_of(struct token_masker *masker,
+                                            const struct trigger *trigger, size_t matched)
+{
+    struct crossings *c = &masker->crossings;
+    if (c->trigger.length != trigger->length ||
+        memcmp(c->trigger.text, trigger->text, trigger->length) != 0) {
+        c->trigger = *trigger;
+        memset(c->known, 0, sizeof c->known);
+    }
+    if (!c->known[matched] && !find_crossings(masker->trie, trigger, matched, &c->at[matched]))
+        return NULL;
+    c->known[matched] = true;
+    return &c->at[matched];
+}
+
+enum status token_masker_fill_free(struct token_masker *masker, const struct trigger *trigger,
+                                   size_t matched, struct walker *w, uint64_t *mask, bool *has_mask,
+                                   struct error *err)
+{
+    const struct token_trie *trie = masker->trie;
+    const struct node_list *list = crossings_of(masker, trigger, matched);
+    if (!list)
+        return error_memory(err, "a token mask");
+    *has_mask = list->count > 0;
+    if (!*has_mask)
+        return STATUS_OK;
+    memset(mask, 0xFF, masker->n_words * sizeof *mask);
+    w->steps = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct trie_node *node = &trie->nodes[list->nodes[i]];
+        clear_tokens(trie, node[1].first, trie->nodes[node->end].first, mask);
+        walk(trie, w, list->nodes[i], w->now, mask);
+    }
+    return w->out_of_memory || w->text.failed ? error_memory(err, "a token mask") : STATUS_OK;
+}
+
+/* --- What was chosen --- */
 
 enum status token_masker_accept(const struct token_masker *masker, struct walker *w, int32_t token,
                                 struct error *err)

@@ -7,8 +7,9 @@
 #ifndef TANDEM_ENGINE_TOKEN_MASK_H
 #define TANDEM_ENGINE_TOKEN_MASK_H
 
-#include "engine/walker.h"
 #include "engine/token_trie.h"
+#include "engine/trigger.h"
+#include "engine/walker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,11 +22,19 @@ enum status token_masker_create(const struct tokenizer *tokenizer, size_t n_ids,
                                 struct token_masker **masker, struct error *err);
 void token_masker_free(struct token_masker *masker);
 size_t token_masker_words(const struct token_masker *masker); /* 64 bits each, of a mask */
+const struct tokenizer *token_masker_tokenizer(const struct token_masker *masker);
 
 /* Sets exactly the bits of the tokens (not end tokens) that may follow. `grammar_id` tells
  * grammars apart that are used with this masker. STATUS_MEMORY. */
 enum status token_masker_fill(struct token_masker *masker, struct walker *w, uint64_t grammar_id,
                               uint64_t *mask, struct error *err);
+/* The same in free text that ends in the first `matched` bytes of a trigger, behind which `w`
+ * stands: all tokens but those that complete the trigger and go on as they may not. Where there are
+ * none of these, the mask is left alone and *has_mask is false. Cheap for one trigger, and slow
+ * where different ones take turns. */
+enum status token_masker_fill_free(struct token_masker *masker, const struct trigger *trigger,
+                                   size_t matched, struct walker *w, uint64_t *mask, bool *has_mask,
+                                   struct error *err);
 /* Takes a token whose bit was set. */
 enum status token_masker_accept(const struct token_masker *masker, struct walker *w, int32_t token,
                                 struct error *err);

@@ -222,16 +222,24 @@ struct position_set walker_complete(struct walker *w, struct position position)
 
 /* --- Going on for good --- */
 
+enum status walker_restart(struct walker *w, struct error *err)
+{
+    memset(w->buckets, 0, sizeof w->buckets);
+    strbuf_truncate(&w->text, 0);
+    w->frames[NO_FRAME] = (struct frame){0};
+    w->n_frames = 1;
+    w->n_positions = 0;
+    w->now = empty_set(w);
+    enter(w, w->grammar->rules[w->grammar->root], NO_FRAME, &w->now);
+    return w->out_of_memory ? error_memory(err, "a constraint's state") : STATUS_OK;
+}
+
 enum status walker_init(struct walker *w, const struct grammar *grammar, struct error *err)
 {
     *w = (struct walker){.grammar = grammar};
     if (!mem_grow(&w->frames, &w->frame_capacity, 0, sizeof *w->frames))
         return error_memory(err, "a constraint's state");
-    w->frames[NO_FRAME] = (struct frame){0};
-    w->n_frames = 1;
-    w->now = empty_set(w);
-    enter(w, grammar->rules[grammar->root], NO_FRAME, &w->now);
-    return w->out_of_memory ? error_memory(err, "a constraint's state") : STATUS_OK;
+    return walker_restart(w, err);
 }
 
 void walker_free(struct walker *w)

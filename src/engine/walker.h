@@ -58,6 +58,8 @@ struct walker {
 
 /* At the beginning of the grammar's root. */
 enum status walker_init(struct walker *w, const struct grammar *grammar, struct error *err);
+/* Back to the beginning. */
+enum status walker_restart(struct walker *w, struct error *err);
 void walker_free(struct walker *w);
 /* Takes bytes of the answer. STATUS_INVALID if they are not permitted here (and then nothing
  * changes but the positions, which are gone). */

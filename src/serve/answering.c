@@ -124,8 +124,10 @@ static bool allocate(struct answering *a, size_t n, struct api_error *error)
     if (!a->generations || !a->choices)
         return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the answers");
     a->n_choices = n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         a->choices[i].calls = json_array();
+        a->choices[i].tools.is_either = a->request.must_be_json;
+    }
     return true;
 }
 

@@ -40,32 +40,36 @@ static bool add_call(const char *text, size_t length, json_t *calls)
 
 /* --- Outside a call --- */
 
+/* At the end of a text. */
+static size_t count_blanks(const char *text, size_t length)
+{
+    size_t n = 0;
+    while (n < length && is_space(text[length - n - 1]))
+        n++;
+    return n;
+}
+
 /* How much of the end may be blanks and the beginning of a call's tag. */
 static size_t held_back(const struct strbuf *held)
 {
     size_t tag = held->length < BEGIN_LENGTH - 1 ? held->length : BEGIN_LENGTH - 1;
     while (tag > 0 && memcmp(held->data + held->length - tag, begin_tag, tag) != 0)
         tag--;
-    size_t n = tag;
-    while (n < held->length && is_space(held->data[held->length - n - 1]))
-        n++;
-    return n;
+    return tag + count_blanks(held->data, held->length - tag);
 }
 
 static bool find_call(struct tool_reader *r, bool is_end, struct strbuf *content)
 {
     const char *found = memmem(r->held.data, r->held.length, begin_tag, BEGIN_LENGTH);
-    size_t n = found ? (size_t)(found - r->held.data) : r->held.length;
-    size_t kept = n;
-    if (found)
-        while (kept > 0 && is_space(r->held.data[kept - 1]))
-            kept--;
-    else if (!is_end || r->n_calls > 0)
-        kept = n -= held_back(&r->held);
-    strbuf_append(content, r->held.data, kept);
-    drop(&r->held, found ? n + BEGIN_LENGTH : n);
+    size_t n = found ? (size_t)(found - r->held.data) : r->held.length, taken = n;
+    if (found || (is_end && r->n_calls > 0))
+        taken -= count_blanks(r->held.data, n);
+    else if (!is_end)
+        taken -= held_back(&r->held);
+    strbuf_append(content, r->held.data, taken);
+    drop(&r->held, is_end && !found ? n : taken);
     r->is_inside = found;
-    r->scanned = 0;
+    r->begin = r->scanned = n - taken + BEGIN_LENGTH;
     r->in_string = r->escaped = false;
     return found;
 }
@@ -100,12 +104,10 @@ static bool end_call(struct tool_reader *r, bool is_end, struct strbuf *content,
         return false;
     size_t length = complete ? r->scanned : r->held.length;
     size_t taken = complete ? length + END_LENGTH : length;
-    if (add_call(r->held.data, length, calls)) {
+    if (add_call(r->held.data + r->begin, length - r->begin, calls))
         r->n_calls++;
-    } else {
-        strbuf_add(content, begin_tag);
+    else
         strbuf_append(content, r->held.data, taken);
-    }
     drop(&r->held, taken);
     r->is_inside = false;
     return true;
@@ -115,7 +117,15 @@ void tool_reader_push(struct tool_reader *r, const char *text, size_t length, bo
                       struct strbuf *content, json_t *calls)
 {
     strbuf_append(&r->held, text, length);
-    while (r->held.length > 0 || (is_end && r->is_inside)) {
+    if (r->is_either && r->held.length > 0) {
+        r->is_either = false;
+        r->is_text = r->held.data[0] != begin_tag[0];
+    }
+    if (r->is_text) {
+        strbuf_append(content, strbuf_text(&r->held), r->held.length);
+        strbuf_truncate(&r->held, 0);
+    }
+    while (r->held.length > 0) {
         bool went_on =
             r->is_inside ? end_call(r, is_end, content, calls) : find_call(r, is_end, content);
         if (!went_on)

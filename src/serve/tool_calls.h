@@ -4,8 +4,8 @@
  *     {"name": "f", "arguments": {...}}
  *     </tool_call>
  *
- * Text that could be the beginning of a call is held back. What looks like a call and is not
- * valid JSON with a name is ordinary text.
+ * Text that could be the beginning of a call is held back, and so are blanks: those around calls
+ * are dropped. What looks like a call and is not valid JSON with a name is ordinary text.
  */
 #ifndef TANDEM_SERVE_TOOL_CALLS_H
 #define TANDEM_SERVE_TOOL_CALLS_H
@@ -20,8 +20,11 @@
 #define TOOL_CALL_END "</tool_call>"
 
 struct tool_reader {
+    bool is_either; /* the answer is calls or a text without any: its first character tells */
+    bool is_text;   /* it told that there are none */
     struct strbuf held;
     bool is_inside;
+    size_t begin;   /* inside, in `held`: where blanks and the tag end and the call's JSON begins */
     size_t scanned; /* of a call, up to where its end cannot begin */
     bool in_string, escaped;
     size_t n_calls;
