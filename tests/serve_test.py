@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tandem serve: the API's behaviour, as clients see it (standard library only)."""
 import base64
+import gzip
 import json
 import os
 import pathlib
@@ -198,6 +199,40 @@ class Api(unittest.TestCase):
         for path in ("/../README.md", "//etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page",
                      "/index.html/", "/server.log"):
             self.server.json("GET", path, status=404)
+
+    def test_the_page_is_compressed_and_kept_by_browsers(self):
+        page = self.server.request("GET", "/")[1]
+        if b'id="app"' not in page:
+            self.skipTest("this build has no page (it needs npm)")
+        script = "/" + re.search(r'src="(?:\./)?([^"]+\.js)"', page.decode())[1]
+        for path in ("/", script):
+            plain, text = self.server.request("GET", path)
+            self.assertIsNone(plain.headers["Content-Encoding"])
+            for accepted in ("gzip", "br, gzip;q=0.5", "*", "deflate , GZIP"):
+                packed, data = self.server.request("GET", path,
+                                                   headers={"Accept-Encoding": accepted})
+                self.assertEqual(packed.headers["Content-Encoding"], "gzip", accepted)
+                self.assertEqual(gzip.decompress(data), text)
+                self.assertLess(len(data), 0.65 * len(text))
+                self.assertEqual(packed.headers["Vary"], "Accept-Encoding")
+                self.assertNotEqual(packed.headers["ETag"], plain.headers["ETag"])
+            for accepted in ("gzip;q=0", "br", "x-gzip2, deflate", "br;q=1, gzip; q=0.0", ""):
+                reply, data = self.server.request("GET", path,
+                                                  headers={"Accept-Encoding": accepted})
+                self.assertIsNone(reply.headers["Content-Encoding"], accepted)
+                self.assertEqual(data, text)
+            tag = plain.headers["ETag"]
+            for asked, status in ((tag, 304), (f'"x", {tag}', 304), ('"x"', 200)):
+                reply, data = self.server.request("GET", path, headers={"If-None-Match": asked})
+                self.assertEqual((reply.status, len(data)), (status, 0 if status == 304 else
+                                                             len(text)))
+                self.assertEqual(reply.headers["ETag"], tag)
+            self.server.json("GET", (path + "index.html" if path == "/" else path) + ".gz",
+                             status=404)
+        self.assertIn("immutable", plain.headers["Cache-Control"])
+        self.assertEqual(self.server.request("GET", "/")[0].headers["Cache-Control"], "no-cache")
+        self.assertEqual(self.server.request("GET", "/v1/models")[0].headers["Cache-Control"],
+                         "no-store")
 
     def test_json_and_schemas_bind_the_answer(self):
         fields = dict(temperature=1, top_k=0, max_tokens=2000)

@@ -1,9 +1,11 @@
-"""Builds the web page with npm in the build folder. The source tree is only read.
+"""Builds the web page with npm in the build folder. The source tree is only read. Beside each file
+that gzip makes smaller lies FILE.gz, which the server sends to browsers that take it.
 
 The packages of package-lock.json are installed once, beside the page, and again when that file
 changes. Where npm cannot get them (no network), the folder given with --else becomes the page.
 """
 import argparse
+import gzip
 import hashlib
 import pathlib
 import shutil
@@ -56,6 +58,15 @@ def build(options, work):
     return options.otherwise
 
 
+def compress(folder):
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            small = gzip.compress(data, 9, mtime=0)
+            if len(small) < len(data):
+                path.with_name(path.name + ".gz").write_bytes(small)
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ["--npm", "--folder", "--stamp", "--depfile"]:
@@ -67,6 +78,7 @@ def main():
     page = build(options, work)
     shutil.rmtree(options.folder, ignore_errors=True)
     shutil.copytree(page, options.folder)
+    compress(options.folder)
     write_depfile(options)
     options.stamp.write_text("")
 

@@ -11,6 +11,17 @@ enum { STREAM_BLOCK_BYTES = 16384 };
 static const char page_policy[] = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
                                   "form-action 'none'; object-src 'none'";
 
+const char *exchange_header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+static void add_if(struct MHD_Response *response, const char *name, const char *value)
+{
+    if (value && *value)
+        MHD_add_response_header(response, name, value);
+}
+
 static void add_headers(struct exchange *x, struct MHD_Response *response)
 {
     const struct serve_options *options = &x->server->options;
@@ -53,7 +64,13 @@ void exchange_reply(struct exchange *x, unsigned status, const char *content_typ
         return;
     }
     MHD_add_response_header(response, "Content-Type", content_type);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "Cache-Control", x->caching ? x->caching : "no-store");
+    add_if(response, "ETag", x->etag);
+    add_if(response, "Vary", x->caching ? "Accept-Encoding" : NULL);
+    add_if(response, "Content-Encoding", x->encoding);
+    add_if(response, "Allow", x->refusal.allow);
+    add_if(response, "Connection", x->must_close ? "close" : NULL);
+    add_if(response, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
     if (!strncmp(content_type, "text/html", 9))
         MHD_add_response_header(response, "Content-Security-Policy",
                                 x->content_policy ? x->content_policy : page_policy);
@@ -62,12 +79,6 @@ void exchange_reply(struct exchange *x, unsigned status, const char *content_typ
         snprintf(seconds, sizeof seconds, "%u", x->refusal.retry_after);
         MHD_add_response_header(response, "Retry-After", seconds);
     }
-    if (x->refusal.allow)
-        MHD_add_response_header(response, "Allow", x->refusal.allow);
-    if (x->must_close)
-        MHD_add_response_header(response, "Connection", "close");
-    if (status == 401)
-        MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     watch_deadline(x->watch, x->server->options.receive_seconds);
     queue(x, status, response);
 }

@@ -42,6 +42,9 @@ struct exchange {
     struct api_error refusal;   /* why there is no answer, for the reply and the log */
     unsigned status;            /* of the reply; 0: none yet */
     const char *content_policy; /* Content-Security-Policy of HTML; NULL: the page's */
+    const char *caching;        /* Cache-Control; NULL: nobody keeps the reply */
+    const char *encoding;       /* Content-Encoding; NULL: none */
+    char etag[20];              /* "": none */
     double started;
     struct request_record record;
 
@@ -55,6 +58,9 @@ struct exchange {
     size_t piece_sent;
     bool stream_ended;
 };
+
+/* A header of the request; NULL if there is none. */
+const char *exchange_header(const struct exchange *x, const char *name);
 
 void exchange_reply(struct exchange *x, unsigned status, const char *content_type, const void *data,
                     size_t length);

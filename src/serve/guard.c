@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "base/sha256.h"
 
-#include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -43,11 +42,6 @@ void guard_free(struct guard *g)
     mem_free(g);
 }
 
-static const char *header(const struct exchange *x, const char *name)
-{
-    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
-}
-
 /* --- Keys --- */
 
 /* Takes the same time whichever key is right, and however much of a wrong one is. */
@@ -67,7 +61,7 @@ static bool is_known(const struct guard *g, const char *key)
 
 static bool check_key(const struct guard *g, struct exchange *x)
 {
-    const char *value = header(x, "Authorization");
+    const char *value = exchange_header(x, "Authorization");
     bool is_bearer = value && !strncasecmp(value, "Bearer ", 7);
     if (g->n_keys == 0 || (is_bearer && is_known(g, value + 7)))
         return true;
@@ -109,7 +103,7 @@ static bool is_local_name(const char *host, size_t n)
 
 static bool check_host(const struct guard *g, struct exchange *x)
 {
-    const char *host = *x->authority ? x->authority : header(x, "Host");
+    const char *host = *x->authority ? x->authority : exchange_header(x, "Host");
     size_t n = host ? host_length(host) : 0;
     if (!host || is_local_name(host, n))
         return true;
@@ -124,7 +118,7 @@ static bool check_host(const struct guard *g, struct exchange *x)
 
 static bool check_origin(const struct guard *g, struct exchange *x)
 {
-    const char *origin = header(x, "Origin"), *host = header(x, "Host");
+    const char *origin = exchange_header(x, "Origin"), *host = exchange_header(x, "Host");
     const char *allowed = g->options->cors_origin;
     if (!origin || (allowed && (!strcmp(allowed, "*") || !strcmp(allowed, origin))))
         return true;

@@ -1,4 +1,7 @@
-/* The web page: files that are part of the program, served at / by their paths. */
+/* The web page: files that are part of the program, served at / by their paths. Beside a file may
+ * lie one named "FILE.gz", which goes to browsers that take gzip. Browsers keep files whose names
+ * change with what is in them, and ask whether they still have the others as they are (ETag).
+ */
 #ifndef TANDEM_SERVE_PAGE_H
 #define TANDEM_SERVE_PAGE_H
 

@@ -48,7 +48,7 @@ static void name_client(struct exchange *x)
 /* Clients are told apart by their key, or else by their address. */
 static uint64_t hash_client(const struct exchange *x)
 {
-    const char *key = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Authorization");
+    const char *key = exchange_header(x, "Authorization");
     uint64_t hash = 14695981039346656037u; /* FNV-1a */
     for (const char *p = key ? key : x->client; *p; p++)
         hash = (hash ^ (unsigned char)*p) * 1099511628211u;
@@ -111,9 +111,8 @@ static void refuse_size(struct exchange *x)
 /* A client that asks before it sends a body that is too large gets its answer at once. */
 static bool is_too_large(const struct exchange *x)
 {
-    const char *expect = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect");
-    const char *length =
-        MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *expect = exchange_header(x, "Expect");
+    const char *length = exchange_header(x, "Content-Length");
     return expect && length && strtoull(length, NULL, 10) > x->server->options.max_body;
 }
 

@@ -1,6 +1,8 @@
 // What the tests of the page share: a browser, pages that watch themselves, and small helpers.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
+import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
 export const [url, keyedUrl, shots] = process.argv.slice(2);
@@ -104,12 +106,31 @@ export const makeEndless = (page) =>
     }),
   );
 
+const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
+const delta = (content) =>
+  event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+
+// A server of which each model takes so many milliseconds for a word.
+export async function answerAtPaces(page, paces) {
+  const server = createServer(async (request, reply) => {
+    let body = "";
+    for await (const piece of request) body += piece;
+    reply.setHeader("Content-Type", "text/event-stream");
+    for (let i = 0; i < 40; i++) {
+      reply.write(delta("word "));
+      await new Promise((resolve) => setTimeout(resolve, paces[JSON.parse(body).model]));
+    }
+    reply.end("data: [DONE]\n\n");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = `http://127.0.0.1:${server.address().port}/`;
+  await page.route("**/v1/chat/completions", (route) => route.continue({ url: address }));
+  return server;
+}
+
 // A server that answers with `text`, in pieces.
 export const answerWith = (page, text, finish = "stop") =>
   page.route("**/v1/chat/completions", (route) => {
-    const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
-    const delta = (content) =>
-      event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
     const pieces = text.match(/[\s\S]{1,7}/g) ?? [];
     const end = event({ choices: [{ index: 0, delta: {}, finish_reason: finish }] });
     return route.fulfill({

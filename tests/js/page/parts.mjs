@@ -1,6 +1,17 @@
 // Arena, reports, status.
 import assert from "node:assert/strict";
-import { close, download, message, MODELS, open, reload, shoot, until, url } from "./harness.mjs";
+import {
+  answerAtPaces,
+  close,
+  download,
+  message,
+  MODELS,
+  open,
+  reload,
+  shoot,
+  until,
+  url,
+} from "./harness.mjs";
 
 const partLink = (page, name) => page.getByRole("navigation").getByRole("link", { name });
 const voteButton = (page, name) => page.getByRole("button", { name, exact: true });
@@ -62,6 +73,55 @@ export const tests = {
     await voteButton(page, "Delete all votes").click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByText("No votes yet.").waitFor();
+    await close(page);
+  },
+
+  async arenaHidesThePace() {
+    const page = await open();
+    const server = await answerAtPaces(page, { [MODELS[0]]: 2, [MODELS[1]]: 40 });
+    await partLink(page, "Arena").click();
+    const lengths = () =>
+      page
+        .locator(".answer-card:nth-last-child(-n + 2) .prose")
+        .evaluateAll((texts) => texts.slice(-2).map((text) => text.innerText.trim().length));
+    await message(page).fill("Hello");
+    await page.keyboard.press("Enter");
+    let most = 0;
+    while ((await page.locator(".answer-card[aria-busy=true]").count()) > 0) {
+      const [a, b] = await lengths();
+      assert.equal(a, b, "one side is ahead");
+      most = Math.max(most, a);
+    }
+    assert.ok(most > 20, "nothing was shown while it came");
+    await voteButton(page, "Tie").waitFor();
+    await message(page).fill("And once more");
+    await page.keyboard.press("Enter");
+    await until(async () => (await lengths())[0] > 20, "no answer");
+    await page.keyboard.press("Escape");
+    await voteButton(page, "Tie").waitFor();
+    const [a, b] = await lengths();
+    assert.equal(a, b, "the stopped answers tell who was ahead");
+    await voteButton(page, "Tie").click();
+    server.close();
+    await close(page);
+  },
+
+  async arenaWithAFailureHasNoVote() {
+    const page = await open();
+    await page.route("**/v1/chat/completions", (route) =>
+      route.request().postDataJSON().model === MODELS[0]
+        ? route.continue()
+        : route.fulfill({ status: 503, json: { error: { message: "no room", code: "x" } } }),
+    );
+    await partLink(page, "Arena").click();
+    await message(page).fill("Hello");
+    await page.keyboard.press("Enter");
+    await page.getByText("nothing to vote on").waitFor();
+    assert.match(await page.locator(".arena").innerText(), /tandem-phi-tiny[\s\S]*no room/);
+    assert.equal(await voteButton(page, "Tie").count(), 0);
+    await page.unroute("**/v1/chat/completions");
+    await askBoth(page, "Again");
+    assert.equal(await page.locator(".answer-card").count(), 2);
     await close(page);
   },
 

@@ -140,7 +140,7 @@ export const tests = {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await say(page, "Hello");
-    await reload(page); // the key stays
+    await reload(page); // the key stays, as long as the tab does
     await until(
       async () =>
         (await page.getByRole("combobox", { name: "Model" }).inputValue()) === "tandem-qwen-tiny",
@@ -154,6 +154,36 @@ export const tests = {
     const report = await download(page, () => save.click());
     assert.equal(report.name, "tandem-qwen-tiny-tandem-phi-tiny.html");
     assert.match(report.text, /^<!doctype html>/);
+    assert.equal(await page.evaluate(() => localStorage.getItem("tandem.key")), null);
+    await close(page);
+  },
+
+  async apiKeyIsRememberedWhereThatIsWanted() {
+    const page = await open({}, keyedUrl);
+    const inNewTab = async () => {
+      const tab = await page.context().newPage();
+      await tab.goto(keyedUrl);
+      return tab;
+    };
+    const field = (of) => of.getByLabel("API key", { exact: true }).and(of.locator("input"));
+    const remember = (of) => of.getByLabel("Remember on this device");
+    await field(page).fill(KEY);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    const second = await inNewTab();
+    assert.ok(!(await remember(second).isChecked()));
+    await remember(second).check();
+    await field(second).fill(KEY);
+    await second.keyboard.press("Enter");
+    await second.getByRole("dialog").waitFor({ state: "detached" });
+    const third = await inNewTab();
+    await say(third, "Hello");
+    assert.equal(await third.getByRole("dialog").count(), 0);
+    await third.getByRole("button", { name: "API key" }).click();
+    await remember(third).uncheck(); // forgotten again
+    await third.getByRole("button", { name: "Save" }).click();
+    await third.getByRole("dialog").waitFor({ state: "detached" });
+    await field(await inNewTab()).waitFor();
     await close(page);
   },
 

@@ -9,7 +9,7 @@ import { ask, battle, chosen, differ, isBusy, setup, stop } from "./battle";
 import { BattleView } from "./battle_view";
 import { TallyView } from "./tally_view";
 import { VoteBar } from "./vote_bar";
-import { readVotes } from "./votes";
+import { keepVotes } from "./votes";
 
 export function ArenaView() {
   const words = useWords();
@@ -19,7 +19,7 @@ export function ArenaView() {
   const [text, setText] = useState("");
   useEscape(stop);
   useEffect(() => {
-    readVotes().catch(() => {}); // no storage: the chat's banner says so
+    keepVotes().catch(() => {}); // no storage: the chat's banner says so
   }, []);
   const send = () => {
     void ask(text.trim());

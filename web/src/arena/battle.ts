@@ -98,12 +98,34 @@ function begin(): Battle {
 export const isBusy = (b: Battle | null): boolean =>
   b?.turns.some((turn) => turn.progress.some((p) => p !== null)) ?? false;
 
+const hasFailed = (b: Battle): boolean =>
+  b.turns.some((turn) => turn.answers.some((answer) => answer.failure));
+
+// Names, and the pace that would give them away, stay hidden until the vote. A failure's message
+// names the model: that ends a round without one.
+export const isHidden = (b: Battle): boolean => b.blind && b.choice === null && !hasFailed(b);
+export const isVoid = (b: Battle): boolean => b.blind && hasFailed(b) && !isBusy(b);
+
+// The part of a text that has as many characters as the slower side has; not half of one.
+const clip = (text: string, length: number) => text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+
+// How much of the answers may be seen while it is hidden who is faster: both sides keep step with
+// the slower one.
+function inStep(turn: Turn): number {
+  const coming = sides.filter((side) => turn.progress[side] !== null);
+  return Math.min(...coming.map((side) => turn.answers[side].text.length));
+}
+
+export const textOf = (b: Battle, turn: Turn, side: Side): string =>
+  isHidden(b) ? clip(turn.answers[side].text, inStep(turn)) : turn.answers[side].text;
+
 // Whether there is something to judge.
 export const isReady = (b: Battle | null): b is Battle =>
   b !== null &&
   b.turns.length > 0 &&
   b.choice === null &&
   !isBusy(b) &&
+  !isVoid(b) &&
   sides.every((side) => b.turns.some((turn) => turn.answers[side].text !== ""));
 
 function messagesOf(b: Battle, side: Side, prompt: string): ChatMessage[] {
@@ -137,11 +159,22 @@ function show(id: string, index: number, side: Side, answer: Answer, progress: P
   );
 }
 
+// Both answers of a blind round that was stopped, with no more than was to be seen of them.
+function keepStep(id: string, index: number, answers: [Answer, Answer]): void {
+  const stopped = answers.filter((answer) => answer.finish === "stopped");
+  const length = Math.min(...stopped.map((answer) => answer.text.length));
+  for (const side of sides) {
+    const text = clip(answers[side].text, length);
+    const finish = text === answers[side].text ? answers[side].finish : "stopped";
+    show(id, index, side, { ...answers[side], text, finish }, null);
+  }
+}
+
 // Asks both; after a vote this begins a new round.
 export async function ask(prompt: string): Promise<void> {
   const now = battle.get();
   if (isBusy(now)) return;
-  const b = now && now.choice === null ? now : begin();
+  const b = now && now.choice === null && !isVoid(now) ? now : begin();
   const index = b.turns.length;
   const waiting: Progress = { started: 0, firstToken: 0, pieces: 0, now: 0 };
   battle.set({
@@ -157,7 +190,8 @@ export async function ask(prompt: string): Promise<void> {
   });
   controller = new AbortController();
   const { signal } = controller;
-  await Promise.all(
+  const isCut = () => b.blind && signal.aborted;
+  const answers = await Promise.all(
     sides.map(async (side) => {
       const { model, sampling } = b.contestants[side];
       const whole = await streamAnswer(
@@ -167,9 +201,11 @@ export async function ask(prompt: string): Promise<void> {
         signal,
         (answer, progress) => show(b.id, index, side, answer, progress),
       );
-      show(b.id, index, side, whole, null);
+      if (!isCut()) show(b.id, index, side, whole, null);
+      return whole;
     }),
   );
+  if (isCut()) keepStep(b.id, index, answers as [Answer, Answer]);
   refreshModels().catch(() => {});
 }
 

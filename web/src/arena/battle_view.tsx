@@ -2,10 +2,7 @@ import { useWords, type Words } from "../i18n";
 import { FailureNote } from "../parts/failure_note";
 import { Figures } from "../parts/figures";
 import { Markdown } from "../parts/markdown";
-import { labelOf, sides, type Battle, type Side, type Turn } from "./battle";
-
-// Names, and the speed that would give them away, stay hidden until the vote.
-const isHidden = (battle: Battle): boolean => battle.blind && battle.choice === null;
+import { isHidden, labelOf, sides, textOf, type Battle, type Side, type Turn } from "./battle";
 
 function nameOf(battle: Battle, side: Side, words: Words): string {
   const answer = side === 0 ? words.answerA : words.answerB;
@@ -16,17 +13,19 @@ function AnswerCard({ battle, turn, side }: { battle: Battle; turn: Turn; side: 
   const words = useWords();
   const answer = turn.answers[side],
     progress = turn.progress[side] ?? undefined;
+  const text = textOf(battle, turn, side);
+  const isComing = isHidden(battle) ? turn.progress.some((p) => p !== null) : progress !== undefined;
   const name = nameOf(battle, side, words);
   const isWinner = battle.choice === (side === 0 ? "a" : "b");
   return (
     <article
       class={`answer-card side-${side} ${isWinner ? "is-winner" : ""}`}
       aria-label={name}
-      aria-busy={progress !== undefined}
+      aria-busy={isComing}
     >
       <header>{name}</header>
-      {progress && !answer.text && <p class="waiting">{words.waiting}</p>}
-      <Markdown text={answer.text} />
+      {isComing && !text && <p class="waiting">{words.waiting}</p>}
+      <Markdown text={text} />
       {answer.failure && <FailureNote failure={answer.failure} />}
       {!isHidden(battle) && (
         <footer>

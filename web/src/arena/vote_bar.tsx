@@ -1,5 +1,5 @@
 import { useWords } from "../i18n";
-import { isReady, newRound, vote, type Battle } from "./battle";
+import { isReady, isVoid, newRound, vote, type Battle } from "./battle";
 import { choices } from "./votes";
 
 export function VoteBar({ battle }: { battle: Battle }) {
@@ -16,10 +16,16 @@ export function VoteBar({ battle }: { battle: Battle }) {
             {names[choice]}
           </button>
         ))}
-      {battle.choice && (
+      {(battle.choice || isVoid(battle)) && (
         <>
           <span role="status">
-            {words.voted}: <strong>{names[battle.choice]}</strong>
+            {battle.choice ? (
+              <>
+                {words.voted}: <strong>{names[battle.choice]}</strong>
+              </>
+            ) : (
+              words.roundFailed
+            )}
           </span>
           <button type="button" class="primary" onClick={newRound}>
             {words.newRound}

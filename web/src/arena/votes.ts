@@ -1,5 +1,5 @@
 // Votes, kept in the browser, and what they add up to.
-import { readAll, removeAll, write } from "../lib/database";
+import { onForeignChange, readAll, removeAll, write } from "../lib/database";
 import { wilson } from "../lib/statistics";
 import { createStore } from "../lib/store";
 
@@ -29,21 +29,25 @@ export interface Tally {
 }
 
 export const votes = createStore<Vote[]>([]);
-let isRead = false;
+let isKept = false;
 
-export async function readVotes(): Promise<void> {
-  if (isRead) return;
-  isRead = true;
-  const found = await readAll<Vote>("battles");
-  votes.update((all) => [...found, ...all].sort((x, y) => x.time - y.time));
+async function read(): Promise<void> {
+  votes.set((await readAll<Vote>("battles")).sort((x, y) => x.time - y.time));
 }
 
-export function cast(vote: Vote): Promise<unknown> {
+export async function keepVotes(): Promise<void> {
+  if (isKept) return;
+  isKept = true;
+  onForeignChange("battles", () => void read());
+  await read();
+}
+
+export function cast(vote: Vote): Promise<void> {
   votes.update((all) => [...all, vote]);
   return write("battles", vote);
 }
 
-export function clearVotes(): Promise<unknown> {
+export function clearVotes(): Promise<void> {
   votes.set([]);
   return removeAll("battles");
 }

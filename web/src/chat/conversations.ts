@@ -1,6 +1,6 @@
 // The conversations, in memory and in the browser's database.
 import { createStore } from "../lib/store";
-import { readAll, remove, write } from "../lib/database";
+import { onForeignChange, readAll, remove, write } from "../lib/database";
 import { isConversation, type Conversation } from "./tree";
 
 const SAVE_AFTER = 400;
@@ -69,7 +69,5 @@ async function read(): Promise<void> {
 export function keepConversations(): void {
   void read();
   addEventListener("pagehide", () => void save());
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) void read();
-  });
+  onForeignChange("conversations", () => void read());
 }

@@ -4,6 +4,8 @@ const STORES = ["conversations", "battles"] as const;
 export type Collection = (typeof STORES)[number];
 
 let opening: Promise<IDBDatabase> | undefined;
+// Tells the other tabs which collection was changed.
+const changes = new BroadcastChannel(NAME);
 
 function open(): Promise<IDBDatabase> {
   opening ??= new Promise((resolve, reject) => {
@@ -31,11 +33,30 @@ async function transact<T>(
   });
 }
 
+async function alter(
+  collection: Collection,
+  work: (store: IDBObjectStore) => IDBRequest,
+): Promise<void> {
+  await transact(collection, "readwrite", work);
+  changes.postMessage(collection);
+}
+
+// When another tab changed the collection and this one is looked at, or is looked at again.
+export function onForeignChange(collection: Collection, listener: () => void): void {
+  const listen = () => {
+    if (!document.hidden) listener();
+  };
+  changes.addEventListener("message", (event) => {
+    if (event.data === collection) listen();
+  });
+  document.addEventListener("visibilitychange", listen);
+}
+
 export const readAll = <T>(collection: Collection): Promise<T[]> =>
   transact(collection, "readonly", (store) => store.getAll() as IDBRequest<T[]>);
-export const write = (collection: Collection, record: { id: string }): Promise<unknown> =>
-  transact(collection, "readwrite", (store) => store.put(record));
-export const remove = (collection: Collection, id: string): Promise<unknown> =>
-  transact(collection, "readwrite", (store) => store.delete(id));
-export const removeAll = (collection: Collection): Promise<unknown> =>
-  transact(collection, "readwrite", (store) => store.clear());
+export const write = (collection: Collection, record: { id: string }): Promise<void> =>
+  alter(collection, (store) => store.put(record));
+export const remove = (collection: Collection, id: string): Promise<void> =>
+  alter(collection, (store) => store.delete(id));
+export const removeAll = (collection: Collection): Promise<void> =>
+  alter(collection, (store) => store.clear());

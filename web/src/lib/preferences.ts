@@ -1,5 +1,5 @@
 // What a person chose, kept in the browser.
-import { createStoredStore } from "./store";
+import { createStore, createStoredStore, readStored, writeStored } from "./store";
 
 export type Language = "en" | "zh";
 export type Theme = "system" | "light" | "dark";
@@ -41,7 +41,20 @@ export const theme = createStoredStore<Theme>(
   "system",
   oneOf(["system", "light", "dark"], "system"),
 );
-export const apiKey = createStoredStore<string>("tandem.key", "", String);
+
+// The API key stays until the tab is closed; on this device only where that is wanted.
+const KEY = "tandem.key";
+const remembered = readStored<string>("localStorage", KEY);
+export const isKeyRemembered = (): boolean => readStored("localStorage", KEY) !== undefined;
+export const apiKey = createStore<string>(
+  String(remembered ?? readStored<string>("sessionStorage", KEY) ?? ""),
+);
+export function keepKey(key: string, isRemembered: boolean): void {
+  apiKey.set(key);
+  writeStored("localStorage", KEY, isRemembered && key ? key : undefined);
+  writeStored("sessionStorage", KEY, isRemembered || !key ? undefined : key);
+}
+
 export const lastModel = createStoredStore<string>("tandem.model", "", String);
 export const lastSampling = createStoredStore<Sampling>("tandem.sampling", noSampling, (value) => ({
   ...noSampling,

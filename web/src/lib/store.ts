@@ -36,23 +36,39 @@ export function useStore<T>(store: Store<T>): T {
   return value;
 }
 
-// A store whose value stays in the browser's localStorage. A full or forbidden storage costs
-// only the memory of the choice. `check` repairs what an older page, or a person, left there.
-export function createStoredStore<T>(key: string, initial: T, check?: (value: T) => T): Store<T> {
-  let value = initial;
+// localStorage: for good; sessionStorage: until the tab is closed.
+type StorageName = "localStorage" | "sessionStorage";
+
+// undefined: there is none, or the browser has no such storage.
+export function readStored<T>(storage: StorageName, key: string): T | undefined {
   try {
-    const text = localStorage.getItem(key);
-    if (text !== null) value = check ? check(JSON.parse(text)) : JSON.parse(text);
+    const text = window[storage].getItem(key);
+    return text === null ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
+}
+
+// undefined removes. A full or forbidden storage costs only the memory of the choice.
+export function writeStored(storage: StorageName, key: string, value: unknown): void {
+  try {
+    if (value === undefined) window[storage].removeItem(key);
+    else window[storage].setItem(key, JSON.stringify(value));
+  } catch {
+    // See above.
+  }
+}
+
+// A store whose value stays in the browser's localStorage. `check` repairs what an older page, or
+// a person, left there.
+export function createStoredStore<T>(key: string, initial: T, check?: (value: T) => T): Store<T> {
+  let value = readStored<T>("localStorage", key) ?? initial;
+  try {
+    if (check) value = check(value);
   } catch {
     value = initial;
   }
   const store = createStore(value);
-  store.subscribe((next) => {
-    try {
-      localStorage.setItem(key, JSON.stringify(next));
-    } catch {
-      // See above.
-    }
-  });
+  store.subscribe((next) => writeStored("localStorage", key, next));
   return store;
 }

@@ -1,17 +1,18 @@
 import { useState } from "preact/hooks";
 import { useWords } from "../i18n";
 import { ApiError, keyWanted, refreshModels } from "../lib/api";
-import { apiKey } from "../lib/preferences";
+import { apiKey, isKeyRemembered, keepKey } from "../lib/preferences";
 import { Dialog } from "./dialog";
 
 // Asks for the key that the server wants.
 export function KeyDialog() {
   const words = useWords();
   const [key, setKey] = useState(apiKey.get());
+  const [isRemembered, setRemembered] = useState(isKeyRemembered);
   const [isWrong, setWrong] = useState(false);
   const save = async (event: Event) => {
     event.preventDefault();
-    apiKey.set(key.trim());
+    keepKey(key.trim(), isRemembered);
     try {
       await refreshModels();
     } catch (error) {
@@ -30,6 +31,14 @@ export function KeyDialog() {
           value={key}
           onInput={(event) => setKey(event.currentTarget.value)}
         />
+        <label class="row">
+          <input
+            type="checkbox"
+            checked={isRemembered}
+            onChange={(event) => setRemembered(event.currentTarget.checked)}
+          />
+          {words.keyRemember}
+        </label>
         {isWrong && (
           <p class="note error" role="alert">
             {words.keyWrong}
