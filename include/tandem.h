@@ -82,8 +82,12 @@ struct tandem_load_options {
     const char *kv_type;   /* of the KV cache: "f16" (NULL), "f32" or "q8_0" */
     const struct tandem_adapter *adapters; /* [n_adapters] added to the weights, all at once */
     size_t n_adapters;
-    const char *quantize; /* "NF4", "Q4_0", "Q8_0" ...: quantizes F32, F16 and BF16 weights as they
-                             are loaded; NULL: as they are stored */
+    const char *quantize;  /* "NF4", "Q4_0", "Q8_0" ...: quantizes F32, F16 and BF16 weights as they
+                              are loaded; NULL: as they are stored */
+    const char *speculate; /* "auto" (NULL), "off", "always": tokens are guessed and computed ahead,
+                              which changes the time that answers take and nothing else */
+    const char *draft;     /* path of a small model of the same vocabulary that guesses; opened, and
+                              freed with the model; NULL: guesses come from repeated text alone */
 };
 /* Every option at its default. */
 TANDEM_API void tandem_load_options_init(struct tandem_load_options *options);
@@ -199,8 +203,9 @@ struct tandem_result {
     enum tandem_finish finish;
     size_t prompt_tokens, cached_tokens; /* cached: taken over from an earlier prompt */
     size_t answer_tokens;
-    double first_token_seconds; /* from the call to the first token */
-    double decode_seconds;      /* from the first token to the last */
+    size_t guessed_tokens, accepted_tokens; /* computed ahead, and those of them that were right */
+    double first_token_seconds;             /* from the call to the first token */
+    double decode_seconds;                  /* from the first token to the last */
     double total_seconds;
 };
 

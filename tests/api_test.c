@@ -268,6 +268,49 @@ static void test_weights_are_quantized_while_loading(void **state)
     assert_int_equal(tandem_model_load(path, &options, &model, &err), TANDEM_INVALID);
 }
 
+/* A model that drafts for itself is always right: fewer steps, the same answer. */
+static void test_a_draft_model_guesses(void **state)
+{
+    (void)state;
+    char path[200], other[200];
+    struct tandem_load_options options;
+    struct tandem_generation_options greedy;
+    struct tandem_result results[2];
+    struct heard heard[2] = {0};
+    struct tandem_error err;
+    tandem_model *model;
+    snprintf(path, sizeof path, "%s/tandem-random-qwen2", folder);
+    snprintf(other, sizeof other, "%s/tandem-random-phi3", folder);
+    for (int drafted = 0; drafted < 2; drafted++) {
+        tandem_load_options_init(&options);
+        options.speculate = drafted ? "always" : "off";
+        options.draft = drafted ? path : NULL;
+        if (tandem_model_load(path, &options, &model, &err))
+            fail_msg("%s", err.message);
+        tandem_generation_options_init(NULL, &greedy);
+        greedy.max_tokens = 40;
+        greedy.ignore_eos = 1;
+        size_t n;
+        int32_t *ids = ask(model, "What is red?", &n);
+        if (tandem_generate(model, ids, n, &greedy, hear, &heard[drafted], &results[drafted], &err))
+            fail_msg("%s", err.message);
+        tandem_free(ids);
+        tandem_model_free(model);
+    }
+    assert_int_equal(heard[0].n, 40);
+    assert_int_equal(heard[1].n, 40);
+    assert_memory_equal(heard[0].ids, heard[1].ids, 40 * sizeof *heard[0].ids);
+    assert_int_equal(results[0].guessed_tokens, 0);
+    assert_true(results[1].guessed_tokens >= 30);
+    assert_int_equal(results[1].accepted_tokens, results[1].guessed_tokens);
+    options.draft = other;
+    assert_int_equal(tandem_model_load(path, &options, &model, &err), TANDEM_INVALID);
+    assert_non_null(strstr(err.message, "vocabulary"));
+    options.speculate = "sometimes";
+    assert_int_equal(tandem_model_load(path, &options, &model, &err), TANDEM_INVALID);
+    assert_non_null(strstr(err.message, "sometimes"));
+}
+
 static void test_mistakes_get_a_status_and_a_message(void **state)
 {
     (void)state;
@@ -330,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_generate_streams_what_it_returns),
         cmocka_unit_test(test_adapters_are_added),
         cmocka_unit_test(test_weights_are_quantized_while_loading),
+        cmocka_unit_test(test_a_draft_model_guesses),
         cmocka_unit_test(test_mistakes_get_a_status_and_a_message),
     };
     return cmocka_run_group_tests(tests, make_models, remove_models);

@@ -79,6 +79,8 @@ enum tandem_status tandem_model_load(const char *path, const struct tandem_load_
                                             .kv_type = options->kv_type,
                                             .adapters = adapters,
                                             .n_adapters = options->n_adapters,
+                                            .speculate = options->speculate,
+                                            .draft = options->draft,
                                             .quantize = quantize};
     struct error why = {0};
     tandem_model *model = mem_alloc(sizeof *model);
@@ -348,6 +350,8 @@ static void fill_result(const struct generation_stats *stats, struct tandem_resu
                                      .prompt_tokens = stats->prompt_tokens,
                                      .cached_tokens = stats->cached_tokens,
                                      .answer_tokens = stats->answer_tokens,
+                                     .guessed_tokens = stats->guessed_tokens,
+                                     .accepted_tokens = stats->accepted_tokens,
                                      .first_token_seconds = stats->first_token_seconds,
                                      .decode_seconds = stats->decode_seconds,
                                      .total_seconds = stats->total_seconds};

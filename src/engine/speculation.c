@@ -7,12 +7,14 @@
 enum { SHORTEST_MATCH = 2, LONGEST_MATCH = 24 };
 
 /* What is learned of one guess weighs LEARN_RATE, the draft model's first ones more (its first
- * estimate counts as FIRST_WEIGHT guesses); what one request saw weighs HERITAGE_RATE. While no
+ * estimate counts as FIRST_WEIGHT guesses, and until so many were seen one is tried at a time).
+ * What one request saw of look-ups, which depends on its text, weighs HERITAGE_RATE. While no
  * guesses of the draft model are worth it, its estimate creeps back, so that they are tried again
- * at times: seldom enough to cost about a hundredth. What a look-up offers is compared with what
- * came whether or not it was computed. */
+ * at times: RECOVERY_GUESSES that were seen halve the pace, twice as many leave a third of it, so
+ * that a poor draft is tried ever less. What a look-up offers is compared with what came whether or
+ * not it was computed. */
 static const double LEARN_RATE = 0.1, FIRST_WEIGHT = 2, HERITAGE_RATE = 0.3;
-static const double RECOVERY_RATE = 0.0025, TIME_RATE = 0.2;
+static const double RECOVERY_RATE = 0.0025, RECOVERY_GUESSES = 8, TIME_RATE = 0.2;
 static const double FIRST_ROW_COST = 0.1;
 
 const struct acceptance first_acceptance = {.look_up = {0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95},
@@ -100,8 +102,10 @@ void draft_pass_on(const struct draft *draft, struct acceptance *known)
     const struct acceptance *seen = &draft->acceptance;
     for (size_t i = 0; i < MATCH_CLASSES; i++)
         known->look_up[i] += HERITAGE_RATE * (seen->look_up[i] - known->look_up[i]);
-    known->model += HERITAGE_RATE * (seen->model - known->model);
-    known->n_model = seen->n_model > known->n_model ? seen->n_model : known->n_model;
+    if (seen->n_model < known->n_model) /* another request, which ended first, saw more */
+        return;
+    known->model = seen->model;
+    known->n_model = seen->n_model;
 }
 
 void pass_times_add(struct pass_times *times, size_t rows, double seconds)
@@ -139,8 +143,10 @@ size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,
                    const struct pass_times *times, size_t rows, double *saved)
 {
     double tokens = (double)rows + 1, chance = 1, plain = 0, best = 0, making = 0;
-    size_t best_count = 0;
-    for (size_t k = 0; k <= offer->most; k++) {
+    bool is_model = offer->source == DRAFT_MODEL;
+    double n_seen = (double)draft->acceptance.n_model;
+    size_t best_count = 0, most = is_model && n_seen < FIRST_WEIGHT ? 1 : offer->most;
+    for (size_t k = 0; k <= most && k <= offer->most; k++) {
         if (k > offer->n_free)
             making += offer->seconds;
         if (k > 0)
@@ -154,8 +160,9 @@ size_t draft_weigh(struct draft *draft, const struct draft_offer *offer,
         }
     }
     double *model = &draft->acceptance.model;
-    if (offer->source == DRAFT_MODEL && best_count == 0)
-        *model += RECOVERY_RATE * (first_acceptance.model - *model);
+    if (is_model && best_count == 0)
+        *model +=
+            RECOVERY_RATE / (1 + n_seen / RECOVERY_GUESSES) * (first_acceptance.model - *model);
     *saved = plain - best;
     return best_count;
 }
