@@ -199,7 +199,7 @@ static void test_wrong_lines_are_named(void **state)
         {"{\"ids\":[1,-2]}\n", "\"ids\"[1]"},
         {"{\"ids\":[1,2],\"labels\":[1]}\n", "same length"},
         {"{\"ids\":[1,2],\"labels\":[1,-3]}\n", "\"labels\"[1]"},
-        {"{\"ids\":[1,2]\n", ":1"},
+        {"{\"ids\":[1,2]\n", ", line 1,"},
         {"{\"messages\":[]}\n", "\"messages\""},
         {"{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n", "no tokenizer"},
         {"\n", "no example"},

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ enum status error_set(struct error *err, enum status status, const char *format,
 enum status error_errno(struct error *err, const char *format, ...)
 {
     int code = errno;
+    bool full = code == ENOSPC || code == EDQUOT;
     enum status status = code == ENOENT   ? STATUS_NOT_FOUND
                          : code == ENOMEM ? STATUS_MEMORY
                                           : STATUS_IO;
@@ -40,7 +42,8 @@ enum status error_errno(struct error *err, const char *format, ...)
         va_start(args, format);
         write_message(text, sizeof text, format, args);
         va_end(args);
-        error_set(err, status, "%s: %s", text, strerror(code));
+        error_set(err, status, "%s: %s%s", text, strerror(code),
+                  full ? "; make room there, or choose another place" : "");
     }
     return status;
 }

@@ -34,7 +34,8 @@ struct error {
 enum status error_set(struct error *err, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* STATUS_IO (or STATUS_NOT_FOUND for ENOENT) with strerror(errno) after the text. */
+/* STATUS_IO (or STATUS_NOT_FOUND for ENOENT) with strerror(errno) after the text, and what to do
+ * about a full disk. */
 enum status error_errno(struct error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static enum status open_regular(const char *path, int *fd, size_t *size, struct error *err)
@@ -111,6 +112,47 @@ static enum status write_exactly(int fd, const char *path, const char *data, siz
     return fsync(fd) ? error_errno(err, "cannot sync %s", path) : STATUS_OK;
 }
 
+/* "a/b" -> "a", "b" -> "."; freed by the caller. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct strbuf buf = {0};
+    strbuf_append(&buf, slash ? path : ".", !slash || slash == path ? 1 : (size_t)(slash - path));
+    return strbuf_take(&buf);
+}
+
+enum status file_cannot_create(const char *path, struct error *err)
+{
+    int code = errno;
+    char *folder = folder_of(path);
+    enum status status;
+    if (!folder)
+        status = error_memory(err, path);
+    else if (!file_is_directory(folder))
+        status = error_set(err, STATUS_NOT_FOUND,
+                           "cannot create %s: there is no folder %s; make it first", path, folder);
+    else if (code == EACCES || code == EPERM || code == EROFS)
+        status =
+            error_set(err, STATUS_IO, "cannot create %s: %s; choose a folder that you may write to",
+                      path, strerror(code));
+    else
+        status = error_set(err, STATUS_IO, "cannot create %s: %s", path, strerror(code));
+    mem_free(folder);
+    return status;
+}
+
+enum status file_reserve(int fd, const char *path, size_t size, struct error *err)
+{
+    struct statvfs disk;
+    if (!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) ||
+        (errno != ENOSPC && errno != EDQUOT) || fstatvfs(fd, &disk))
+        return STATUS_OK;
+    return error_set(err, STATUS_IO,
+                     "cannot write %s: it needs %.1f MB and there are %.1f MB free; make room "
+                     "there, or choose another place",
+                     path, (double)size / 1e6, (double)disk.f_bavail * (double)disk.f_frsize / 1e6);
+}
+
 enum status file_create_beside(const char *path, int *fd, char **name, struct error *err)
 {
     struct strbuf buf = {0};
@@ -120,7 +162,7 @@ enum status file_create_beside(const char *path, int *fd, char **name, struct er
         return error_memory(err, path);
     int created = mkostemp(temporary, O_CLOEXEC);
     if (created < 0) {
-        enum status status = error_errno(err, "cannot create %s", temporary);
+        enum status status = file_cannot_create(path, err);
         mem_free(temporary);
         return status;
     }

@@ -19,6 +19,12 @@ void file_unmap(struct file_map *map);
 /* The whole file in memory with a NUL byte behind it, at most `limit` bytes (0: 1 GiB).
  * *data is freed by the caller with mem_free. */
 enum status file_read(const char *path, size_t limit, char **data, size_t *size, struct error *err);
+/* For a file or folder that could not be created at `path`: what errno says, and a remedy. */
+enum status file_cannot_create(const char *path, struct error *err);
+/* Sets `size` bytes of the disk aside for a file that is about to be written, where the file system
+ * knows how, so that too little space shows before the work and not after it. path: for the
+ * message. */
+enum status file_reserve(int fd, const char *path, size_t size, struct error *err);
 /* Creates an empty file beside `path`, with the permissions of a new file, to be renamed over it
  * when it is complete. *name is freed by the caller with mem_free; both are only set on success. */
 enum status file_create_beside(const char *path, int *fd, char **name, struct error *err);

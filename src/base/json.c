@@ -8,15 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *json_parse(const char *name, const char *text, size_t length, struct error *err)
+/* first_line: the number that the text's first line has in what `name` names. */
+static json_t *parse(const char *name, size_t first_line, const char *text, size_t length,
+                     struct error *err)
 {
     json_error_t e;
     json_t *value =
         json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!value)
-        error_set(err, STATUS_FORMAT, "%s, line %d, column %d (byte %d): not valid JSON: %s", name,
-                  e.line, e.column, e.position, e.text);
+        error_set(err, STATUS_FORMAT, "%s, line %zu, column %d (byte %d): not valid JSON: %s", name,
+                  first_line + (size_t)(e.line > 0 ? e.line - 1 : 0), e.column, e.position, e.text);
     return value;
+}
+
+json_t *json_parse(const char *name, const char *text, size_t length, struct error *err)
+{
+    return parse(name, 1, text, length, err);
 }
 
 json_t *json_parse_file(const char *path, struct error *err)
@@ -167,9 +174,8 @@ json_t *json_lines_next(struct json_lines *lines, struct error *err)
         lines->line_number++;
         if (strspn(lines->line, " \t\r\n") == (size_t)n)
             continue;
-        char name[300];
-        snprintf(name, sizeof name, "%s:%zu", lines->name, lines->line_number);
-        return json_parse(name, lines->line, (size_t)n, err);
+        size_t length = (size_t)n - (lines->line[n - 1] == '\n');
+        return parse(lines->name, lines->line_number, lines->line, length, err);
     }
     if (ferror((FILE *)lines->stream))
         error_errno(err, "cannot read %s after line %zu", lines->name, lines->line_number);

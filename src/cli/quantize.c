@@ -107,6 +107,8 @@ static bool check_output(const struct settings *s)
     else if (recipe_is_folder(s->recipe) && file_exists(s->out) && !is_empty_folder(s->out))
         fprintf(stderr, "tandem: %s is there already; a folder is not replaced, remove it first\n",
                 s->out);
+    else if (!recipe_is_folder(s->recipe) && file_is_directory(s->out))
+        fprintf(stderr, "tandem: %s is a folder; choose another name for the file\n", s->out);
     else if (!recipe_is_folder(s->recipe) && file_exists(s->out) && !s->overwrite)
         fprintf(stderr, "tandem: %s is there already; --overwrite replaces it\n", s->out);
     else
@@ -164,6 +166,7 @@ static int run(const struct settings *s)
         .n_threads = s->n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
     struct importance *importance = NULL;
     signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
     enum status status = s->calibrate ? calibrate(s, &importance, &err) : STATUS_OK;
     options.importance = importance ? importance_of : NULL;
     options.importance_context = importance;

@@ -14,7 +14,7 @@ enum { SHORTEST_MATCH = 2, LONGEST_MATCH = 24 };
  * that a poor draft is tried ever less. What a look-up offers is compared with what came whether or
  * not it was computed. */
 static const double LEARN_RATE = 0.1, FIRST_WEIGHT = 2, HERITAGE_RATE = 0.3;
-static const double RECOVERY_RATE = 0.0025, RECOVERY_GUESSES = 8, TIME_RATE = 0.2;
+static const double RECOVERY_RATE = 0.0025, RECOVERY_GUESSES = 2, TIME_RATE = 0.2;
 static const double FIRST_ROW_COST = 0.1;
 
 const struct acceptance first_acceptance = {.look_up = {0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95},

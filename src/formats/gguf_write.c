@@ -180,7 +180,7 @@ static enum status write_bytes(struct gguf_writer *w, const void *data, size_t s
                                struct error *err)
 {
     if (size && fwrite(data, 1, size, w->out) != size)
-        return error_errno(err, "cannot write %s", w->temporary);
+        return error_errno(err, "cannot write %s", w->path);
     return STATUS_OK;
 }
 
@@ -205,6 +205,10 @@ enum status gguf_writer_begin(struct gguf_writer *w, struct error *err)
                            w->path, w->misfit);
     else if (head.failed || w->entries.failed || w->tensors.failed)
         status = error_memory(err, w->path);
+    size_t before = head.length + w->entries.length + w->tensors.length;
+    if (!status)
+        status =
+            file_reserve(fileno(w->out), w->path, before + padding(before) + w->data_size, err);
     if (!status)
         status = write_bytes(w, head.data, head.length, err);
     if (!status)
@@ -212,7 +216,7 @@ enum status gguf_writer_begin(struct gguf_writer *w, struct error *err)
     if (!status)
         status = write_bytes(w, w->tensors.data, w->tensors.length, err);
     if (!status)
-        status = write_padding(w, head.length + w->entries.length + w->tensors.length, err);
+        status = write_padding(w, before, err);
     strbuf_free(&head);
     return status;
 }
@@ -245,7 +249,7 @@ enum status gguf_writer_finish(struct gguf_writer *w, struct error *err)
         return error_set(err, STATUS_INVALID, "%s: data of %zu tensors are missing", w->path,
                          w->n_tensors - w->current);
     if (fflush(w->out) || fsync(fileno(w->out)))
-        return error_errno(err, "cannot write %s", w->temporary);
+        return error_errno(err, "cannot write %s", w->path);
     if (rename(w->temporary, w->path))
         return error_errno(err, "cannot rename %s to %s", w->temporary, w->path);
     mem_free(w->temporary);

@@ -83,7 +83,10 @@ static enum status write_header(struct writer *w, const struct tensor_plan *tens
         length[i] = (uint8_t)(text.length >> 8 * i);
     if (failed || text.failed)
         status = error_memory(w->err, w->path);
-    else if (fwrite(length, 8, 1, w->file) != 1 || fwrite(text.data, text.length, 1, w->file) != 1)
+    else
+        status = file_reserve(fileno(w->file), w->path, 8 + text.length + offset, w->err);
+    if (!status &&
+        (fwrite(length, 8, 1, w->file) != 1 || fwrite(text.data, text.length, 1, w->file) != 1))
         status = error_errno(w->err, "cannot write %s", w->path);
     strbuf_free(&text);
     return status;

@@ -481,7 +481,7 @@ enum status quantize_folder(const struct checkpoint *cp, const char *path,
         return error_memory(err, path);
     enum status status = STATUS_OK;
     if (mkdir(temporary, 0777)) {
-        status = error_errno(err, "cannot create the folder %s", temporary);
+        status = file_cannot_create(path, err);
     } else {
         status = write_folder(&w, temporary);
         if (!status && rename(temporary, path))

@@ -160,7 +160,7 @@ enum status importance_collect(struct model *model, const int32_t *ids, size_t n
 {
     *out = NULL;
     if (!n || !options->window || !options->n_windows)
-        return error_set(err, STATUS_INVALID, "the text to calibrate with is empty");
+        return error_set(err, STATUS_INVALID, "the text to calibrate with has no tokens");
     struct importance *importance = mem_alloc(sizeof *importance);
     if (!importance)
         return error_memory(err, "the importance of inputs");
