@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Constrained output against python3-jsonschema: 200 random schemas, each with texts sampled from
-its constraint and with answers of models of random weights. Every document that comes to its end
-parses, has no key twice, and validates."""
+"""Constrained output against python3-jsonschema: 200 random schemas of all keywords, each with
+texts sampled from its constraint and with answers of models of random weights, at high and low
+temperatures. Every document that comes to its end parses, has no key twice, and validates."""
 import json
 import os
 import random
@@ -23,8 +23,12 @@ N_SCHEMAS, N_SAMPLES = 200, 4
 NAMES = ["a", "b", "name", "élan", "x y", 'q"', "n\n", "深"]
 PATTERNS = ["^[a-c]+$", "b", "^x-[0-9]{2,4}$", "^(ab|cd)*e?$", "[0-9]$", "^[^\"a]{1,5}$", "^.?é"]
 FORMATS = ["date", "time", "date-time", "uuid", "email", "ipv4", "ipv6", "uri", "hostname",
-           "duration"]
+           "duration", "uri-reference", "json-pointer", "relative-json-pointer"]
 VALUES = [None, True, False, 0, -3, 2.5, "", "a", 'q"\n', "深", [1, "x"], {"k": None}]
+
+# What may be refused: schemas that contradict themselves, and what the documentation says.
+REFUSALS = ["nothing is permitted", "how long the names are", "is not supported beside",
+            "more than one applies", "the opposite of this schema", '"oneOf": branches']
 
 
 class Schemas:
@@ -71,6 +75,12 @@ class Schemas:
         if self.chance(0.5):
             schema["minItems"] = self.random.randrange(3)
             schema["maxItems"] = schema["minItems"] + self.random.randrange(1, 4)
+        if self.chance(0.3):
+            schema["contains"] = self.plain()
+            if self.chance(0.5):
+                schema["minContains"] = self.random.randrange(3)
+            if self.chance(0.5):
+                schema["maxContains"] = self.random.randrange(1, 4)
         return schema
 
     def object(self, depth):
@@ -84,7 +94,45 @@ class Schemas:
             schema["additionalProperties"] = self.schema(depth - 1)
         elif extra == 2:
             schema["patternProperties"] = {"^b": {}, "[0-9]$": self.number()}
+        count = self.random.randrange(6)
+        if count == 0:
+            schema["minProperties"] = self.random.randrange(4)
+        elif count == 1:
+            schema["maxProperties"] = len(names) + self.random.randrange(2)
+        elif count == 2:
+            schema["propertyNames"] = self.random.choice(
+                [{"pattern": "^[a-z]"}, {"type": "string", "minLength": 1},
+                 {"enum": names + ["c"]}, {"not": {"const": "x"}}])
+        elif count == 3 and names:
+            key = self.random.choice(["dependentRequired", "dependentSchemas"])
+            schema[key] = {self.random.choice(names): [self.random.choice(NAMES)]
+                           if key == "dependentRequired" else {"maxProperties": 3}}
         return schema
+
+    def plain(self):
+        """A schema whose opposite can be said."""
+        kind = self.random.randrange(5)
+        if kind == 0:
+            return {"enum": self.random.sample(VALUES, self.random.randrange(1, 5))}
+        if kind == 1:
+            return {"type": self.random.choice(["string", "integer", "number", "object", "null",
+                                                ["array", "boolean"]])}
+        if kind == 2:
+            return {self.random.choice(["minimum", "exclusiveMaximum"]): self.random.randrange(5)}
+        if kind == 3:
+            return {"type": "string", "minLength": self.random.randrange(1, 3)}
+        name = self.random.choice(NAMES)
+        return {"properties": {name: {"const": self.random.choice(VALUES[:10])}},
+                "required": [name]}
+
+    def condition(self, depth):
+        kind = self.random.randrange(3)
+        if kind == 0:
+            return {**self.schema(depth - 1), "not": self.plain()}
+        if kind == 1:
+            return {"oneOf": [self.plain() for _ in range(3)]}
+        return {"if": self.plain(), "then": self.schema(depth - 1),
+                "else": self.schema(depth - 1)}
 
     def alternatives(self, depth):
         kind = self.random.randrange(4)
@@ -111,7 +159,8 @@ class Schemas:
                 return {"type": self.random.choice([["null", "boolean"], "boolean",
                                                     ["string", "integer"]])}
             return self.string() if kind < 4 else self.number()
-        return self.random.choice([self.array, self.object, self.alternatives])(depth)
+        return self.random.choice([self.array, self.object, self.alternatives,
+                                   self.condition])(depth)
 
     def document(self):
         schema = self.schema(3)
@@ -157,10 +206,10 @@ def check(schema, text):
 def check_schemas(schemas, probe, kind, n):
     done, refused, wrong = 0, 0, []
     for index, schema in enumerate(schemas):
-        answer = probe.ask(schema=schema, seed=index + 1, **{kind: n})
+        answer = probe.ask(schema=schema, seed=index + 1, temperature=[0.5, 1.5][index % 2],
+                           **{kind: n})
         if "error" in answer:
-            assert "nothing is permitted" in answer["error"] or "oneOf" in answer["error"], (
-                schema, answer)
+            assert any(reason in answer["error"] for reason in REFUSALS), (schema, answer)
             refused += 1
             continue
         for text in answer[kind]:
@@ -173,7 +222,7 @@ def check_schemas(schemas, probe, kind, n):
     for reason, text, schema in wrong[:5]:
         print(f"{reason}\n  document {text}\n  schema {json.dumps(schema, ensure_ascii=False)}")
     assert not wrong, f"{len(wrong)} of {done} are not valid"
-    assert refused <= len(schemas) // 10, refused
+    assert refused <= len(schemas) // 5, refused
     return done, refused
 
 

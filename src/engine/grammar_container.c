@@ -4,7 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ELEMENT_LIMIT = 20000, NAME_LIMIT = 5000, PATTERN_LIMIT = 4 };
+enum {
+    ELEMENT_LIMIT = 20000,
+    NAME_LIMIT = 5000,
+    PATTERN_LIMIT = 4,
+    COUNT_LIMIT = 1000,
+    PLACE_LIMIT = 100000,
+};
 
 /* --- Names of properties --- */
 
@@ -67,6 +73,43 @@ static enum status add_required(struct compiler *c, struct names *names, const s
     return status;
 }
 
+/* What "propertyNames" says, of all items; without items where none says anything. */
+static enum status names_conjunction(struct compiler *c, const struct conjunction *all,
+                                     struct conjunction *names)
+{
+    enum status status = STATUS_OK;
+    *names = (struct conjunction){0};
+    for (size_t i = 0; !status && i < all->count; i++) {
+        const struct item *item = &all->items[i];
+        const json_t *schema = json_object_get(item->schema, "propertyNames");
+        if (schema)
+            status =
+                conjunction_add(c, names,
+                                (struct item){.schema = schema,
+                                              .path = schema_path(c, item->path, "propertyNames")});
+    }
+    return status;
+}
+
+/* Names that "propertyNames" lists are named as well. */
+static enum status add_listed_names(struct compiler *c, struct names *names,
+                                    const struct conjunction *all)
+{
+    struct conjunction said;
+    enum status status = names_conjunction(c, all, &said);
+    for (size_t i = 0; !status && i < said.count; i++) {
+        const json_t *list = json_object_get(said.items[i].schema, "enum");
+        const char *constant = json_string_value(json_object_get(said.items[i].schema, "const"));
+        if (constant)
+            status = add_name(c, names, constant);
+        for (size_t j = 0; !status && j < json_array_size(list); j++) {
+            const char *name = json_string_value(json_array_get(list, j));
+            status = name ? add_name(c, names, name) : STATUS_OK;
+        }
+    }
+    return status;
+}
+
 bool property_is_required(const struct conjunction *all, const char *name)
 {
     for (size_t i = 0; i < all->count; i++) {
@@ -104,23 +147,21 @@ static enum status find_names(struct compiler *c, const struct conjunction *all,
     for (size_t i = 0; !status && i < all->count; i++)
         status = add_required(c, names, &all->items[i]);
     if (!status)
+        status = add_listed_names(c, names, all);
+    if (!status)
         mark_required(names, all);
     return status;
 }
 
 /* --- What a property must satisfy --- */
 
-static enum status pattern_takes_name(struct compiler *c, const struct item *item,
-                                      const char *pattern, const char *name, bool *takes)
+static enum status dfa_takes_name(struct compiler *c, const struct dfa *dfa, const char *name,
+                                  bool *takes)
 {
-    const struct dfa *dfa;
     struct nfa nfa = {0};
     struct dfa text = {0};
-    enum status status = pattern_to_dfa(c, item, "patternProperties", pattern, true, &dfa);
-    if (status)
-        return status;
     nfa.start = nfa_text(&nfa, SPELLING_JSON, name, strlen(name), nfa_match(&nfa));
-    status = dfa_from_nfa(&nfa, &c->g->budget, &text, c->err);
+    enum status status = dfa_from_nfa(&nfa, &c->g->budget, &text, c->err);
     if (!status) {
         int overlap = dfa_overlap(dfa, &text, &c->g->budget, c->err);
         *takes = overlap > 0;
@@ -128,6 +169,31 @@ static enum status pattern_takes_name(struct compiler *c, const struct item *ite
     }
     nfa_free(&nfa);
     dfa_free(&text);
+    return status;
+}
+
+static enum status pattern_takes_name(struct compiler *c, const struct item *item,
+                                      const char *pattern, const char *name, bool *takes)
+{
+    const struct dfa *dfa;
+    enum status status = pattern_to_dfa(c, item, "patternProperties", pattern, true, &dfa);
+    return status ? status : dfa_takes_name(c, dfa, name, takes);
+}
+
+/* Whether "propertyNames" permits the name. */
+static enum status name_is_permitted(struct compiler *c, const struct conjunction *all,
+                                     const char *name, bool *is_permitted)
+{
+    struct conjunction said;
+    struct dfa names = {0};
+    enum status status = names_conjunction(c, all, &said);
+    *is_permitted = !said.impossible;
+    if (status || said.count == 0)
+        return status;
+    status = strings_to_dfa(c, &said, &names);
+    if (!status)
+        status = dfa_takes_name(c, &names, name, is_permitted);
+    dfa_free(&names);
     return status;
 }
 
@@ -174,11 +240,93 @@ static enum status add_property_schemas(struct compiler *c, const struct item *i
 enum status property_conjunction(struct compiler *c, const struct conjunction *all,
                                  const char *name, struct conjunction *value)
 {
+    bool is_permitted;
     *value = (struct conjunction){0};
-    enum status status = STATUS_OK;
+    enum status status = name_is_permitted(c, all, name, &is_permitted);
     for (size_t i = 0; !status && i < all->count; i++)
         status = add_property_schemas(c, &all->items[i], name, value);
+    value->impossible |= !is_permitted;
     return status;
+}
+
+/* --- Places of an object --- */
+
+/* For each property and behind the last: `first`, where no property was written yet; `later`,
+ * behind a comma; `done`, behind a value. The latter two by how many properties are written: count
+ * 0 is one of them, and the last count stands for all higher ones, where there is no maximum. */
+struct places {
+    uint32_t *first;        /* [n + 1] */
+    uint32_t *later, *done; /* [n + 1, n_counts] */
+    size_t n_counts;
+    uint32_t least, most; /* of properties */
+};
+
+static uint32_t later_at(const struct places *places, size_t i, size_t count)
+{
+    return places->later[i * places->n_counts + count];
+}
+
+static uint32_t done_at(const struct places *places, size_t i, size_t count)
+{
+    return places->done[i * places->n_counts + count];
+}
+
+static enum status count_properties(struct compiler *c, const struct conjunction *all, size_t n,
+                                    struct places *places)
+{
+    places->least = 0;
+    places->most = GRAMMAR_NO_MAXIMUM;
+    enum status status = conjunction_count(c, all, "minProperties", true, &places->least);
+    if (!status)
+        status = conjunction_count(c, all, "maxProperties", false, &places->most);
+    bool has_most = places->most != GRAMMAR_NO_MAXIMUM;
+    places->n_counts = has_most ? places->most : places->least;
+    if (places->n_counts == 0)
+        places->n_counts = 1;
+    if (!status && (places->n_counts > COUNT_LIMIT || places->n_counts * (n + 1) > PLACE_LIMIT))
+        status = error_set(c->err, STATUS_LIMIT,
+                           "%s: \"minProperties\" and \"maxProperties\" up to %d are supported, "
+                           "fewer beside many \"properties\"",
+                           all->items[0].path, COUNT_LIMIT);
+    return status;
+}
+
+static enum status add_places(struct compiler *c, struct places *places, size_t n)
+{
+    size_t n_states = (n + 1) * places->n_counts;
+    places->first = mem_array(n + 1, sizeof *places->first);
+    places->later = mem_array(n_states, sizeof *places->later);
+    places->done = mem_array(n_states, sizeof *places->done);
+    if (!places->first || !places->later || !places->done)
+        return error_memory(c->err, "a schema");
+    for (size_t i = 0; i <= n; i++)
+        places->first[i] = grammar_add_state(c->g, false);
+    for (size_t i = 0; i < n_states; i++) {
+        places->later[i] = grammar_add_state(c->g, false);
+        places->done[i] = grammar_add_state(c->g, false);
+    }
+    return STATUS_OK;
+}
+
+static void places_free(struct places *places)
+{
+    mem_free(places->first);
+    mem_free(places->later);
+    mem_free(places->done);
+}
+
+/* Edges with the key of property i to `named`, behind whose value there are so many properties. */
+static void add_key(struct compiler *c, const struct places *places, size_t i, size_t count,
+                    uint32_t key, uint32_t named)
+{
+    if (places->most == 0)
+        return;
+    if (count == 0)
+        grammar_add_edge(c->g, places->first[i], EDGE_LEAF, key, named);
+    else
+        grammar_add_edge(c->g, later_at(places, i, count - 1), EDGE_LEAF, key, named);
+    if (count + 1 == places->n_counts && places->most == GRAMMAR_NO_MAXIMUM)
+        grammar_add_edge(c->g, later_at(places, i, count), EDGE_LEAF, key, named);
 }
 
 /* --- Properties that are not named --- */
@@ -241,6 +389,26 @@ static enum status extra_conjunction(const struct extra *extra, size_t subset,
     return status;
 }
 
+/* *keys is replaced by what "propertyNames" permits of them. */
+static enum status permitted_keys(const struct extra *extra, struct dfa *keys)
+{
+    struct compiler *c = extra->c;
+    struct conjunction said;
+    struct dfa names = {0}, rest;
+    enum status status = names_conjunction(c, extra->all, &said);
+    if (status || (said.count == 0 && !said.impossible))
+        return status;
+    status = strings_to_dfa(c, &said, &names);
+    if (!status)
+        status = dfa_combine(keys, &names, DFA_BOTH, &c->g->budget, &rest, c->err);
+    dfa_free(&names);
+    if (status)
+        return status;
+    dfa_free(keys);
+    *keys = rest;
+    return STATUS_OK;
+}
+
 /* All keys but the named ones. */
 static enum status unnamed_keys(const struct extra *extra, struct dfa *keys)
 {
@@ -266,6 +434,8 @@ static enum status extra_keys(const struct extra *extra, size_t subset, struct d
 {
     struct compiler *c = extra->c;
     enum status status = unnamed_keys(extra, keys);
+    if (!status)
+        status = permitted_keys(extra, keys);
     for (size_t p = 0; !status && p < extra->n_patterns; p++) {
         const struct dfa *pattern;
         struct dfa rest;
@@ -289,10 +459,11 @@ static enum status add_key_leaf(const struct extra *extra, size_t subset, uint32
     struct dfa keys = {0};
     enum status status = extra_keys(extra, subset, &keys);
     if (!status && !dfa_is_empty(&keys) && !dfa_is_endless(&keys))
-        status =
-            schema_error(extra->c, STATUS_UNSUPPORTED, extra->patterns[0].item, "patternProperties",
-                         "a pattern that limits how long the names are is not supported; "
-                         "list the names under \"properties\", or drop the limit");
+        status = error_set(extra->c->err, STATUS_UNSUPPORTED,
+                           "%s: \"%s\": a limit to how long the names are is not supported; list "
+                           "the names under \"properties\", or drop the limit",
+                           extra->all->items[0].path,
+                           extra->n_patterns ? "patternProperties" : "propertyNames");
     if (!status)
         status = dfa_quote(&keys, &key.dfa, extra->c->err);
     dfa_free(&keys);
@@ -301,9 +472,8 @@ static enum status add_key_leaf(const struct extra *extra, size_t subset, uint32
     return status;
 }
 
-/* The classes of keys whose values are possible: from `first` or `later`, over key, colon and
- * value, to `done`. */
-static enum status add_extra(struct extra *extra, uint32_t first, uint32_t later, uint32_t done)
+/* The classes of keys whose values are possible: over key, colon and value to the last place. */
+static enum status add_extra(struct extra *extra, const struct places *places)
 {
     struct compiler *c = extra->c;
     struct conjunction value;
@@ -318,44 +488,18 @@ static enum status add_extra(struct extra *extra, uint32_t first, uint32_t later
             status = rule_for(c, &value, &rule);
         if (status)
             continue;
-        uint32_t named = grammar_add_state(c->g, false), ready = grammar_add_state(c->g, false);
-        grammar_add_edge(c->g, first, EDGE_LEAF, leaf, named);
-        grammar_add_edge(c->g, later, EDGE_LEAF, leaf, named);
-        grammar_add_edge(c->g, named, EDGE_LEAF, c->colon, ready);
-        grammar_add_edge(c->g, ready, EDGE_RULE, rule, done);
+        for (size_t count = 0; count < places->n_counts; count++) {
+            uint32_t named = grammar_add_state(c->g, false), ready = grammar_add_state(c->g, false);
+            add_key(c, places, extra->names->count, count, leaf, named);
+            grammar_add_edge(c->g, named, EDGE_LEAF, c->colon, ready);
+            grammar_add_edge(c->g, ready, EDGE_RULE, rule,
+                             done_at(places, extra->names->count, count));
+        }
     }
     return status;
 }
 
 /* --- Objects --- */
-
-/* The places of an object, for each property and behind the last: `first`, where no property was
- * written yet; `later`, behind a comma; `done`, behind a value. */
-struct places {
-    uint32_t *first, *later, *done; /* [n + 1] */
-};
-
-static enum status add_places(struct compiler *c, struct places *places, size_t n)
-{
-    places->first = mem_array(n + 1, sizeof *places->first);
-    places->later = mem_array(n + 1, sizeof *places->later);
-    places->done = mem_array(n + 1, sizeof *places->done);
-    if (!places->first || !places->later || !places->done)
-        return error_memory(c->err, "a schema");
-    for (size_t i = 0; i <= n; i++) {
-        places->first[i] = grammar_add_state(c->g, false);
-        places->later[i] = grammar_add_state(c->g, false);
-        places->done[i] = grammar_add_state(c->g, false);
-    }
-    return STATUS_OK;
-}
-
-static void places_free(struct places *places)
-{
-    mem_free(places->first);
-    mem_free(places->later);
-    mem_free(places->done);
-}
 
 /* `"name": `, and the value. */
 static enum status add_property(struct compiler *c, const struct conjunction *all,
@@ -378,13 +522,16 @@ static enum status add_property(struct compiler *c, const struct conjunction *al
     nfa_free(&nfa);
     if (status)
         return status;
-    uint32_t ready = grammar_add_state(c->g, false), key = grammar_add_leaf(c->g, leaf);
-    grammar_add_edge(c->g, places->first[i], EDGE_LEAF, key, ready);
-    grammar_add_edge(c->g, places->later[i], EDGE_LEAF, key, ready);
-    grammar_add_edge(c->g, ready, EDGE_RULE, rule, places->done[i + 1]);
-    if (!names->required[i]) {
+    uint32_t key = grammar_add_leaf(c->g, leaf);
+    if (!names->required[i])
         grammar_add_edge(c->g, places->first[i], EDGE_NOTHING, 0, places->first[i + 1]);
-        grammar_add_edge(c->g, places->later[i], EDGE_NOTHING, 0, places->later[i + 1]);
+    for (size_t count = 0; count < places->n_counts; count++) {
+        uint32_t ready = grammar_add_state(c->g, false);
+        add_key(c, places, i, count, key, ready);
+        grammar_add_edge(c->g, ready, EDGE_RULE, rule, done_at(places, i + 1, count));
+        if (!names->required[i])
+            grammar_add_edge(c->g, later_at(places, i, count), EDGE_NOTHING, 0,
+                             later_at(places, i + 1, count));
     }
     return STATUS_OK;
 }
@@ -397,12 +544,15 @@ static void add_separators(struct compiler *c, const struct names *names,
     for (size_t i = 0; i < n; i++)
         if (names->required[i])
             last_required = i + 1;
-    grammar_add_edge(c->g, places->first[n], EDGE_LEAF, c->empty_object, end);
-    for (size_t i = 0; i <= n; i++) {
-        grammar_add_edge(c->g, places->done[i], EDGE_LEAF, c->comma, places->later[i]);
-        if (i >= last_required)
-            grammar_add_edge(c->g, places->done[i], EDGE_LEAF, c->close_object, end);
-    }
+    if (places->least == 0)
+        grammar_add_edge(c->g, places->first[n], EDGE_LEAF, c->empty_object, end);
+    for (size_t i = 0; i <= n; i++)
+        for (size_t count = 0; count < places->n_counts; count++) {
+            uint32_t done = done_at(places, i, count);
+            grammar_add_edge(c->g, done, EDGE_LEAF, c->comma, later_at(places, i, count));
+            if (i >= last_required && count + 1 >= places->least)
+                grammar_add_edge(c->g, done, EDGE_LEAF, c->close_object, end);
+        }
 }
 
 enum status add_object(struct compiler *c, const struct conjunction *all, uint32_t from,
@@ -413,12 +563,14 @@ enum status add_object(struct compiler *c, const struct conjunction *all, uint32
     enum status status = find_names(c, all, &names);
     size_t n = names.count;
     if (!status)
+        status = count_properties(c, all, n, &places);
+    if (!status)
         status = add_places(c, &places, n);
     for (size_t i = 0; !status && i < n; i++)
         status = add_property(c, all, &names, &places, i);
     if (!status) {
         struct extra extra = {.c = c, .all = all, .names = &names};
-        status = add_extra(&extra, places.first[n], places.later[n], places.done[n]);
+        status = add_extra(&extra, &places);
     }
     if (!status) {
         grammar_add_edge(c->g, from, EDGE_LEAF, c->open_object, places.first[0]);
@@ -429,7 +581,7 @@ enum status add_object(struct compiler *c, const struct conjunction *all, uint32
     return status;
 }
 
-/* --- Arrays --- */
+/* --- Elements --- */
 
 enum status element_conjunction(struct compiler *c, const struct conjunction *all, size_t index,
                                 struct conjunction *value)
@@ -486,12 +638,64 @@ static enum status count_places(struct compiler *c, const struct conjunction *al
     return status;
 }
 
+/* --- "contains" --- */
+
+/* How many elements are counted that satisfy "contains": hits. With a maximum, what is not counted
+ * must not satisfy it; without one it may. */
+struct hits {
+    bool is_counted;
+    struct item counted, missed; /* missed.schema may be NULL */
+    uint32_t least, most;
+    size_t n_counts; /* 0 up to what need not be told apart */
+};
+
+static enum status set_hits(struct compiler *c, const struct item *item, struct hits *hits)
+{
+    const json_t *schema = json_object_get(item->schema, "contains");
+    const char *path = schema_path(c, item->path, "contains");
+    struct conjunction own = {.items = {*item}, .count = 1};
+    if (!schema)
+        return STATUS_OK;
+    if (hits->is_counted)
+        return schema_error(c, STATUS_UNSUPPORTED, item, "contains",
+                            "more than one applies to one array");
+    *hits = (struct hits){.is_counted = true,
+                          .counted = {.schema = schema, .path = path},
+                          .most = GRAMMAR_NO_MAXIMUM};
+    enum status status = conjunction_count(c, &own, "minContains", true, &hits->least);
+    if (!status && !json_object_get(item->schema, "minContains"))
+        hits->least = 1;
+    if (!status)
+        status = conjunction_count(c, &own, "maxContains", false, &hits->most);
+    if (status)
+        return status;
+    bool has_most = hits->most != GRAMMAR_NO_MAXIMUM;
+    hits->n_counts = 1 + (size_t)(has_most ? hits->most : hits->least);
+    hits->missed.path = path;
+    if (hits->n_counts > COUNT_LIMIT)
+        return schema_error(c, STATUS_LIMIT, item, "contains", "counts up to %d are supported",
+                            COUNT_LIMIT);
+    return has_most ? derived_opposite(c, item, "contains", &hits->missed.schema) : STATUS_OK;
+}
+
+static enum status find_hits(struct compiler *c, const struct conjunction *all, struct hits *hits)
+{
+    *hits = (struct hits){.n_counts = 1, .most = GRAMMAR_NO_MAXIMUM};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; !status && i < all->count; i++)
+        status = set_hits(c, &all->items[i], hits);
+    return status;
+}
+
+/* An edge for the element at this place, with what applies to it besides. */
 static enum status add_element(struct compiler *c, const struct conjunction *all, size_t index,
-                               uint32_t ready, uint32_t done)
+                               struct item besides, uint32_t ready, uint32_t done)
 {
     struct conjunction value;
     uint32_t rule;
     enum status status = element_conjunction(c, all, index, &value);
+    if (!status && besides.schema)
+        status = conjunction_add(c, &value, besides);
     if (!status)
         status = rule_for(c, &value, &rule);
     if (!status)
@@ -499,25 +703,73 @@ static enum status add_element(struct compiler *c, const struct conjunction *all
     return status;
 }
 
-enum status add_array(struct compiler *c, const struct conjunction *all, uint32_t from, uint32_t to)
+/* --- Arrays --- */
+
+/* States between the elements, by how many hits there are. */
+struct turn {
+    uint32_t *ready, *done; /* [n_counts] */
+};
+
+static void begin_turn(struct compiler *c, uint32_t *states, size_t n)
 {
-    uint32_t least, most, ready = grammar_add_state(c->g, false);
+    for (size_t i = 0; i < n; i++)
+        states[i] = grammar_add_state(c->g, false);
+}
+
+static enum status add_elements(struct compiler *c, const struct conjunction *all, size_t index,
+                                const struct hits *hits, const struct turn *turn)
+{
+    enum status status = STATUS_OK;
+    for (size_t n = 0; !status && n < hits->n_counts; n++) {
+        status = add_element(c, all, index, hits->missed, turn->ready[n], turn->done[n]);
+        if (!status && n + 1 < hits->n_counts)
+            status = add_element(c, all, index, hits->counted, turn->ready[n], turn->done[n + 1]);
+    }
+    return status;
+}
+
+static enum status add_turns(struct compiler *c, const struct conjunction *all,
+                             const struct hits *hits, struct turn *turn, uint32_t from, uint32_t to)
+{
+    uint32_t least, most;
     size_t n;
     enum status status = count_places(c, all, &least, &most, &n);
-    grammar_add_edge(c->g, from, EDGE_LEAF, c->open_array, ready);
-    if (least == 0)
-        grammar_add_edge(c->g, ready, EDGE_LEAF, c->empty_array, to);
+    begin_turn(c, turn->ready, hits->n_counts);
+    grammar_add_edge(c->g, from, EDGE_LEAF, c->open_array, turn->ready[0]);
+    if (least == 0 && hits->least == 0)
+        grammar_add_edge(c->g, turn->ready[0], EDGE_LEAF, c->empty_array, to);
     bool endless = most == GRAMMAR_NO_MAXIMUM;
     if (endless && n == 0)
         n = 1; /* the first place alone may be empty */
+    if (!status && n * hits->n_counts > PLACE_LIMIT)
+        return error_set(c->err, STATUS_LIMIT, "%s: \"contains\" counts too much in so long arrays",
+                         all->items[0].path);
     for (size_t i = 0; !status && i < n + endless && !c->g->failure; i++) {
-        uint32_t done = grammar_add_state(c->g, false);
-        status = add_element(c, all, i, ready, done);
-        if (i + 1 >= least)
-            grammar_add_edge(c->g, done, EDGE_LEAF, c->close_array, to);
+        begin_turn(c, turn->done, hits->n_counts);
+        status = add_elements(c, all, i, hits, turn);
         if (i < n)
-            ready = grammar_add_state(c->g, false);
-        grammar_add_edge(c->g, done, EDGE_LEAF, c->comma, ready);
+            begin_turn(c, turn->ready, hits->n_counts);
+        for (size_t h = 0; h < hits->n_counts; h++) {
+            if (i + 1 >= least && h >= hits->least)
+                grammar_add_edge(c->g, turn->done[h], EDGE_LEAF, c->close_array, to);
+            grammar_add_edge(c->g, turn->done[h], EDGE_LEAF, c->comma, turn->ready[h]);
+        }
     }
+    return status;
+}
+
+enum status add_array(struct compiler *c, const struct conjunction *all, uint32_t from, uint32_t to)
+{
+    struct hits hits;
+    struct turn turn = {0};
+    enum status status = find_hits(c, all, &hits);
+    if (status)
+        return status;
+    turn.ready = mem_array(hits.n_counts, sizeof *turn.ready);
+    turn.done = mem_array(hits.n_counts, sizeof *turn.done);
+    status = turn.ready && turn.done ? add_turns(c, all, &hits, &turn, from, to)
+                                     : error_memory(c->err, "a schema");
+    mem_free(turn.ready);
+    mem_free(turn.done);
     return status;
 }

@@ -23,6 +23,9 @@
 #define SHORT_LABELS "[A-Za-z0-9-]{1,63}(?:\\.[A-Za-z0-9-]{1,63})*"
 #define ATOM "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 
+#define ADDRESS ATOM "(?:\\." ATOM ")*@" HOST
+#define ADDRESS_LENGTHS "[!-?A-~]{1,64}@" SHORT_LABELS
+
 #define BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 #define IPV4 BYTE "(?:\\." BYTE "){3}"
 #define H "[0-9A-Fa-f]{1,4}"
@@ -43,25 +46,45 @@
 #define PATH_ON "(?:/" PCHAR "*)*"
 #define HIERARCHY "(?://" AUTHORITY PATH_ON "|/(?:" PCHAR "+" PATH_ON ")?|" PCHAR "+" PATH_ON ")?"
 #define QUERY "(?:" PCHAR "|[/?])*"
-#define URI "[A-Za-z][A-Za-z0-9+.-]*:" HIERARCHY "(?:\\?" QUERY ")?(?:#" QUERY ")?"
+#define REST "(?:\\?" QUERY ")?(?:#" QUERY ")?"
+#define URI "[A-Za-z][A-Za-z0-9+.-]*:" HIERARCHY REST
+#define FIRST_SEGMENT "(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" ESCAPED ")+"
+#define RELATIVE                                                                                   \
+    "(?://" AUTHORITY PATH_ON "|/(?:" PCHAR "+" PATH_ON ")?|" FIRST_SEGMENT PATH_ON ")?" REST
+#define URI_REFERENCE "(?:" URI "|" RELATIVE ")"
+#define URI_TEMPLATE                                                                               \
+    "(?:[A-Za-z0-9._~!$&()*+,;=:@/?#-]|" ESCAPED                                                   \
+    "|\\{[+#./;?&]?[A-Za-z_]\\w*(?:,[A-Za-z_]\\w*)*\\})*"
+
+#define POINTER "(?:/(?:[^~/]|~[01])*)*"
+#define RELATIVE_POINTER "(?:0|[1-9]\\d{0,8})(?:#|" POINTER ")"
 
 const char format_names[] =
-    "date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6, uri";
+    "date, time, date-time, duration, uuid, email, idn-email, hostname, idn-hostname, ipv4, ipv6, "
+    "uri, uri-reference, uri-template, iri, iri-reference, json-pointer, relative-json-pointer";
 
+/* Of the international ones those that need no table: the same as the others. */
 const struct string_format *format_named(const char *name)
 {
-
     static const struct string_format formats[] = {
         {"date", {DATE}, UINT32_MAX},
         {"time", {TIME}, UINT32_MAX},
         {"date-time", {DATE "T" TIME}, UINT32_MAX},
         {"duration", {DURATION}, UINT32_MAX},
         {"uuid", {UUID}, UINT32_MAX},
-        {"email", {ATOM "(?:\\." ATOM ")*@" HOST, "[!-?A-~]{1,64}@" SHORT_LABELS}, 254},
+        {"email", {ADDRESS, ADDRESS_LENGTHS}, 254},
+        {"idn-email", {ADDRESS, ADDRESS_LENGTHS}, 254},
         {"hostname", {HOST, SHORT_LABELS}, 253},
         {"ipv4", {IPV4}, UINT32_MAX},
         {"ipv6", {IPV6}, UINT32_MAX},
+        {"idn-hostname", {HOST, SHORT_LABELS}, 253},
         {"uri", {URI}, UINT32_MAX},
+        {"iri", {URI}, UINT32_MAX},
+        {"uri-reference", {URI_REFERENCE}, UINT32_MAX},
+        {"iri-reference", {URI_REFERENCE}, UINT32_MAX},
+        {"uri-template", {URI_TEMPLATE}, UINT32_MAX},
+        {"json-pointer", {POINTER}, UINT32_MAX},
+        {"relative-json-pointer", {RELATIVE_POINTER}, UINT32_MAX},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (!strcmp(name, formats[i].name))

@@ -78,6 +78,18 @@ static enum status restrict_to(struct compiler *c, struct dfa *content, const st
     return STATUS_OK;
 }
 
+static enum status add_to_union(struct compiler *c, struct dfa *all, struct dfa *more)
+{
+    struct dfa sum;
+    enum status status = dfa_combine(all, more, DFA_EITHER, &c->g->budget, &sum, c->err);
+    dfa_free(more);
+    if (status)
+        return status;
+    dfa_free(all);
+    *all = sum;
+    return STATUS_OK;
+}
+
 static enum status restrict_to_pattern(struct compiler *c, const struct item *item,
                                        struct dfa *content)
 {
@@ -320,8 +332,16 @@ static enum status numbers_to_dfa(struct compiler *c, const struct conjunction *
                                   struct dfa *dfa)
 {
     struct number_limits limits;
+    const struct dfa *fractions;
     enum status status = number_limits_of(c, all, types, &limits);
-    return status ? status : number_to_dfa(&limits, &c->g->budget, dfa, c->err);
+    if (!status)
+        status = number_to_dfa(&limits, &c->g->budget, dfa, c->err);
+    if (status || (types & TYPE_INTEGER))
+        return status;
+    /* so few digits that no reader rounds it to an integer */
+    status =
+        pattern_to_dfa(c, &all->items[0], "type", "-?\\d{1,9}\\.\\d{0,5}[1-9]", false, &fractions);
+    return status ? status : restrict_to(c, dfa, fractions);
 }
 
 /* --- Enumerations --- */
@@ -331,7 +351,7 @@ bool conjunction_has_values(const struct conjunction *all)
     return any_has(all, "enum") || any_has(all, "const");
 }
 
-static unsigned type_of(const json_t *value)
+unsigned json_value_type(const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_NULL:
@@ -454,8 +474,9 @@ static void spell(struct strbuf *out, const json_t *value)
 static enum status refuse_listed_containers(struct compiler *c, const struct conjunction *all)
 {
     static const char *const keywords[] = {
-        "properties", "required", "additionalProperties", "items", "patternProperties",
-        "minItems",   "maxItems", "prefixItems"};
+        "properties",    "required",     "additionalProperties", "items",    "patternProperties",
+        "minItems",      "maxItems",     "prefixItems",          "contains", "propertyNames",
+        "minProperties", "maxProperties"};
     for (size_t k = 0; k < sizeof keywords / sizeof *keywords; k++)
         for (size_t i = 0; i < all->count; i++)
             if (json_object_get(all->items[i].schema, keywords[k]))
@@ -488,7 +509,7 @@ static enum status value_fits(struct compiler *c, const struct conjunction *all,
     struct strbuf text = {0};
     struct number_limits limits;
     enum status status = STATUS_OK;
-    unsigned type = type_of(value);
+    unsigned type = json_value_type(value);
     *fits = (types & type) != 0;
     if (!*fits)
         return STATUS_OK;
@@ -569,19 +590,82 @@ static enum status listed_to_dfa(struct compiler *c, const struct conjunction *a
     return status;
 }
 
-/* --- All of them --- */
+/* --- Strings for names --- */
 
-static enum status add_to_union(struct compiler *c, struct dfa *all, struct dfa *more)
+static enum status listed_strings(struct compiler *c, const struct conjunction *all,
+                                  struct dfa *content)
 {
-    struct dfa sum;
-    enum status status = dfa_combine(all, more, DFA_EITHER, &c->g->budget, &sum, c->err);
-    dfa_free(more);
-    if (status)
-        return status;
-    dfa_free(all);
-    *all = sum;
-    return STATUS_OK;
+    json_t *list;
+    struct nfa nfa = {0};
+    struct dfa listed = {0};
+    size_t i;
+    const json_t *value;
+    uint32_t match = nfa_match(&nfa);
+    nfa.start = nfa_add(&nfa, (struct nfa_state){.kind = NFA_NOTHING});
+    enum status status = listed_values(c, all, &list);
+    json_array_foreach(list, i, value)
+    {
+        const char *text = json_string_value(value);
+        if (text && is_listed_by_all(all, value))
+            nfa.start =
+                nfa_split(&nfa, nfa.start,
+                          nfa_text(&nfa, SPELLING_JSON, text, json_string_length(value), match));
+    }
+    if (!status)
+        status = dfa_from_nfa(&nfa, &c->g->budget, &listed, c->err);
+    if (!status)
+        status = restrict_to(c, content, &listed);
+    dfa_free(&listed);
+    json_decref(list);
+    nfa_free(&nfa);
+    return status;
 }
+
+static enum status flat_strings(struct compiler *c, const struct conjunction *all,
+                                struct dfa *content)
+{
+    uint32_t least, most;
+    unsigned types;
+    enum status status = string_lengths(c, all, &least, &most);
+    if (!status)
+        status = conjunction_types(c, all, &types);
+    if (!status)
+        status = string_content(c, all, content);
+    if (!status && !(types & TYPE_STRING))
+        status = restrict_to_length(c, 1, 0, content);
+    if (!status)
+        status = restrict_to_length(c, least, most, content);
+    return status || !conjunction_has_values(all) ? status : listed_strings(c, all, content);
+}
+
+enum status strings_to_dfa(struct compiler *c, const struct conjunction *all, struct dfa *content)
+{
+    const char *keyword;
+    const struct item *item = find_alternatives(all, &keyword);
+    *content = (struct dfa){0};
+    if (!item)
+        return flat_strings(c, all, content);
+    if (strcmp(keyword, "anyOf") != 0)
+        return schema_error(c, STATUS_UNSUPPORTED, item, keyword,
+                            "is not supported for the names of properties; use \"anyOf\"");
+    struct conjunction *taken = mem_alloc(sizeof *taken);
+    struct dfa branch = {0};
+    size_t n = json_array_size(json_object_get(item->schema, keyword));
+    enum status status = taken ? STATUS_OK : error_memory(c->err, "a schema");
+    if (!status && n == 0)
+        status = schema_error(c, STATUS_INVALID, item, keyword, "is not an array of schemas");
+    for (size_t i = 0; !status && i < n; i++) {
+        status = take_branch(c, all, (size_t)(item - all->items), keyword, i, taken);
+        if (!status)
+            status = strings_to_dfa(c, taken, i ? &branch : content);
+        if (!status && i)
+            status = add_to_union(c, content, &branch);
+    }
+    mem_free(taken);
+    return status;
+}
+
+/* --- All of them --- */
 
 static enum status words_to_dfa(struct compiler *c, unsigned types, struct dfa *dfa)
 {

@@ -45,9 +45,19 @@ enum status schema_error(struct compiler *c, enum status status, const struct it
 
 /* --- Keywords --- */
 
-enum keyword_use { USED, ANNOTATION, REFUSED };
+bool keyword_is_annotation(const char *keyword)
+{
+    static const char *const annotations[] = {
+        "title",       "description",     "default",          "examples",     "$comment",
+        "$schema",     "deprecated",      "readOnly",         "writeOnly",    "$anchor",
+        "$vocabulary", "contentEncoding", "contentMediaType", "contentSchema"};
+    for (size_t i = 0; i < sizeof annotations / sizeof *annotations; i++)
+        if (!strcmp(keyword, annotations[i]))
+            return true;
+    return false;
+}
 
-static enum keyword_use use_of(const char *keyword)
+static bool is_used(const char *keyword)
 {
     static const char *const used[] = {"type",
                                        "properties",
@@ -74,18 +84,24 @@ static enum keyword_use use_of(const char *keyword)
                                        "exclusiveMinimum",
                                        "exclusiveMaximum",
                                        "multipleOf",
-                                       "patternProperties"};
-    static const char *const annotations[] = {
-        "title",       "description",     "default",          "examples",     "$comment",
-        "$schema",     "deprecated",      "readOnly",         "writeOnly",    "$anchor",
-        "$vocabulary", "contentEncoding", "contentMediaType", "contentSchema"};
+                                       "patternProperties",
+                                       "propertyNames",
+                                       "minProperties",
+                                       "maxProperties",
+                                       "contains",
+                                       "minContains",
+                                       "maxContains",
+                                       "not",
+                                       "if",
+                                       "then",
+                                       "else",
+                                       "dependentRequired",
+                                       "dependentSchemas",
+                                       "dependencies"};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
         if (!strcmp(keyword, used[i]))
-            return USED;
-    for (size_t i = 0; i < sizeof annotations / sizeof *annotations; i++)
-        if (!strcmp(keyword, annotations[i]))
-            return ANNOTATION;
-    return REFUSED;
+            return true;
+    return false;
 }
 
 /* Keywords that are refused only where they say something. */
@@ -94,11 +110,7 @@ static bool says_nothing(const struct compiler *c, const char *keyword, const js
 {
     if (!strcmp(keyword, "uniqueItems"))
         return json_is_false(value);
-    if (!strcmp(keyword, "$id"))
-        return schema == c->root;
-    if (!strcmp(keyword, "minProperties") || !strcmp(keyword, "minContains"))
-        return json_is_integer(value) && json_integer_value(value) == 0;
-    return false;
+    return !strcmp(keyword, "$id") && schema == c->root;
 }
 
 static enum status check_keywords(struct compiler *c, const struct item *item)
@@ -107,7 +119,8 @@ static enum status check_keywords(struct compiler *c, const struct item *item)
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)item->schema, keyword, value)
     {
-        if (use_of(keyword) == REFUSED && !says_nothing(c, keyword, item->schema, value))
+        if (!is_used(keyword) && !keyword_is_annotation(keyword) &&
+            !says_nothing(c, keyword, item->schema, value))
             return schema_error(c, STATUS_UNSUPPORTED, item, keyword,
                                 "this keyword is not supported; remove it, or ask for "
                                 "unconstrained JSON");
@@ -191,7 +204,7 @@ static const json_t *find_anchor(struct compiler *c, const char *anchor, const c
     return NULL;
 }
 
-static enum status resolve(struct compiler *c, const struct item *item, struct item *target)
+enum status resolve_reference(struct compiler *c, const struct item *item, struct item *target)
 {
     const char *ref = json_string_value(json_object_get(item->schema, "$ref"));
     const char *id = json_string_value(json_object_get(c->root, "$id")), *whole = ref;
@@ -241,6 +254,19 @@ static enum status add_all_of(struct compiler *c, struct conjunction *all, const
     return status;
 }
 
+static enum status add_derived(struct compiler *c, struct conjunction *all, const struct item *item)
+{
+    const json_t *derived, *schema;
+    size_t i;
+    enum status status = derived_schemas(c, item, &derived);
+    json_array_foreach(derived, i, schema)
+    {
+        if (!status)
+            status = conjunction_add(c, all, (struct item){.schema = schema, .path = item->path});
+    }
+    return status;
+}
+
 enum status conjunction_add(struct compiler *c, struct conjunction *all, struct item item)
 {
     if (json_is_boolean(item.schema)) {
@@ -268,11 +294,13 @@ enum status conjunction_add(struct compiler *c, struct conjunction *all, struct 
     all->items[all->count++] = item;
     if (json_object_get(item.schema, "$ref")) {
         struct item target;
-        status = resolve(c, &item, &target);
+        status = resolve_reference(c, &item, &target);
         if (!status)
             status = conjunction_add(c, all, target);
     }
-    return status ? status : add_all_of(c, all, &item);
+    if (!status)
+        status = add_all_of(c, all, &item);
+    return status ? status : add_derived(c, all, &item);
 }
 
 const struct item *find_alternatives(const struct conjunction *all, const char **keyword)
@@ -302,7 +330,7 @@ enum status take_branch(struct compiler *c, const struct conjunction *all, size_
                                          .path = schema_path_at(c, item->path, keyword, branch)});
 }
 
-static unsigned type_named(const char *name)
+unsigned type_named(const char *name)
 {
     static const struct {
         const char *name;
@@ -316,14 +344,14 @@ static unsigned type_named(const char *name)
     return 0;
 }
 
-static enum status item_types(struct compiler *c, const struct item *item, unsigned *types)
+enum status item_types(struct compiler *c, const struct item *item, unsigned *types)
 {
     const json_t *type = json_object_get(item->schema, "type");
     size_t n = json_is_array(type) ? json_array_size(type) : 1;
     *types = type ? 0 : TYPE_ALL;
     for (size_t i = 0; type && i < n; i++) {
         const json_t *name = json_is_array(type) ? json_array_get(type, i) : type;
-        unsigned one = type_named(json_string_value(name));
+        unsigned one = name == c->fraction ? TYPE_FRACTION : type_named(json_string_value(name));
         if (!one)
             return schema_error(c, STATUS_INVALID, item, "type",
                                 "is not among null, boolean, string, array, object, integer, "
@@ -453,46 +481,59 @@ enum status rule_for(struct compiler *c, const struct conjunction *all, uint32_t
     return add_pending(c, all, hash, rule);
 }
 
-static enum status check_one_of(struct compiler *c, const struct conjunction *all, size_t index)
+/* Which branches [n, n] of oneOf exclude each other; *all_distinct: all of them do. */
+static enum status compare_branches(struct compiler *c, const struct conjunction *all, size_t index,
+                                    size_t n, bool *distinct, bool *all_distinct)
 {
-    const struct item *item = &all->items[index];
-    size_t n = json_array_size(json_object_get(item->schema, "oneOf"));
     struct conjunction *pair = mem_array(2, sizeof *pair);
     enum status status = pair ? STATUS_OK : error_memory(c->err, "a schema");
+    *all_distinct = true;
     for (size_t i = 0; !status && i < n; i++)
         for (size_t j = i + 1; !status && j < n; j++) {
-            bool distinct = false;
+            bool *both = &distinct[i * n + j];
             status = take_branch(c, all, index, "oneOf", i, &pair[0]);
             if (!status)
                 status = take_branch(c, all, index, "oneOf", j, &pair[1]);
             if (!status)
-                status = conjunctions_distinct(c, &pair[0], &pair[1], &distinct);
-            if (!status && !distinct)
-                status = schema_error(c, STATUS_UNSUPPORTED, item, "oneOf",
-                                      "branches %zu and %zu may hold for the same value, or "
-                                      "cannot be told apart; make them differ by type or by a "
-                                      "required property, or use \"anyOf\"",
-                                      i, j);
+                status = conjunctions_distinct(c, &pair[0], &pair[1], both);
+            distinct[j * n + i] = *both;
+            *all_distinct &= *both;
         }
     mem_free(pair);
     return status;
 }
 
-static enum status compile_alternatives(struct compiler *c, struct conjunction *all, size_t index,
-                                        const char *keyword, uint32_t start, uint32_t end)
+/* Where branches of oneOf have values in common: an edge for the values that only one has. */
+static enum status separate_branches(struct compiler *c, struct conjunction *all, size_t index,
+                                     size_t n, uint32_t start, uint32_t end, bool *is_done)
 {
     const struct item *item = &all->items[index];
-    const json_t *list = json_object_get(item->schema, keyword);
-    size_t n = json_array_size(list);
-    if (!json_is_array(list) || n == 0)
-        return schema_error(c, STATUS_INVALID, item, keyword, "is not an array of schemas");
-    if (n > ALTERNATIVE_LIMIT)
-        return schema_error(c, STATUS_LIMIT, item, keyword, "has %zu branches; at most %d", n,
-                            ALTERNATIVE_LIMIT);
+    const json_t *derived;
+    uint32_t rule;
+    bool *distinct = mem_array(n, n * sizeof *distinct), all_distinct = false;
+    enum status status = distinct ? compare_branches(c, all, index, n, distinct, &all_distinct)
+                                  : error_memory(c->err, "a schema");
+    *is_done = !status && !all_distinct;
+    if (*is_done)
+        status = derived_one_of(c, item, distinct, &derived);
+    mem_free(distinct);
+    if (status || all_distinct)
+        return status;
+    all->items[index].one_done = true;
+    status = conjunction_add(c, all, (struct item){.schema = derived, .path = item->path});
+    if (!status)
+        status = rule_for(c, all, &rule);
+    if (!status)
+        grammar_add_edge(c->g, start, EDGE_RULE, rule, end);
+    return status;
+}
+
+static enum status add_branches(struct compiler *c, const struct conjunction *all, size_t index,
+                                const char *keyword, uint32_t start, uint32_t end)
+{
+    size_t n = json_array_size(json_object_get(all->items[index].schema, keyword));
     struct conjunction *taken = mem_alloc(sizeof *taken);
-    enum status status = !taken                      ? error_memory(c->err, "a schema")
-                         : !strcmp(keyword, "oneOf") ? check_one_of(c, all, index)
-                                                     : STATUS_OK;
+    enum status status = taken ? STATUS_OK : error_memory(c->err, "a schema");
     for (size_t i = 0; !status && i < n; i++) {
         uint32_t rule;
         status = take_branch(c, all, index, keyword, i, taken);
@@ -503,6 +544,24 @@ static enum status compile_alternatives(struct compiler *c, struct conjunction *
     }
     mem_free(taken);
     return status;
+}
+
+static enum status compile_alternatives(struct compiler *c, struct conjunction *all, size_t index,
+                                        const char *keyword, uint32_t start, uint32_t end)
+{
+    const struct item *item = &all->items[index];
+    const json_t *list = json_object_get(item->schema, keyword);
+    size_t n = json_array_size(list);
+    bool is_done = false;
+    if (!json_is_array(list) || n == 0)
+        return schema_error(c, STATUS_INVALID, item, keyword, "is not an array of schemas");
+    if (n > ALTERNATIVE_LIMIT)
+        return schema_error(c, STATUS_LIMIT, item, keyword, "has %zu branches; at most %d", n,
+                            ALTERNATIVE_LIMIT);
+    enum status status = STATUS_OK;
+    if (!strcmp(keyword, "oneOf"))
+        status = separate_branches(c, all, index, n, start, end, &is_done);
+    return status || is_done ? status : add_branches(c, all, index, keyword, start, end);
 }
 
 /* The values of a conjunction without alternatives. */
@@ -561,8 +620,12 @@ enum status grammar_add_schema(struct grammar *g, const json_t *schema, uint32_t
                                struct error *err)
 {
     struct compiler c = {.g = g, .root = schema, .strings = json_object(), .err = err};
+    c.derived = json_object();
+    c.fraction = json_string("fraction");
     struct conjunction *all = mem_alloc(sizeof *all);
-    enum status status = all && c.strings ? make_any_content(&c) : error_memory(err, "a schema");
+    enum status status = all && c.strings && c.derived && c.fraction
+                             ? make_any_content(&c)
+                             : error_memory(err, "a schema");
     add_punctuation(&c);
     if (!status)
         status = conjunction_add(&c, all, (struct item){.schema = schema, .path = "#"});
@@ -582,6 +645,8 @@ enum status grammar_add_schema(struct grammar *g, const json_t *schema, uint32_t
     mem_free(c.patterns);
     dfa_free(&c.any_content);
     json_decref(c.strings);
+    json_decref(c.derived);
+    json_decref(c.fraction);
     arena_free(&c.arena);
     return status;
 }

@@ -1,6 +1,6 @@
 /* JSON Schema to grammar. grammar_schema.c drives and resolves, grammar_scalar.c makes strings,
  * numbers and enumerations, grammar_container.c objects and arrays, grammar_distinct.c answers
- * whether alternatives exclude each other.
+ * whether alternatives exclude each other, grammar_derive.c says some keywords by others.
  *
  * The unit of work is a conjunction: schemas all of which a value must satisfy. It is flattened
  * ($ref and allOf join it), split where it has alternatives (anyOf, oneOf), and what is left is a
@@ -73,6 +73,8 @@ struct compiler {
     size_t n_patterns, pattern_capacity;
     struct dfa any_content; /* of strings */
     json_t *strings;        /* an object: leaves of strings by what they depend on */
+    json_t *derived;        /* an object: what grammar_derive.c made */
+    json_t *fraction;       /* in a "type" that was derived: a number that is no integer */
     /* Shared leaves. */
     uint32_t open_object, open_array, comma, colon, close_object, close_array, empty_object,
         empty_array;
@@ -86,6 +88,10 @@ const char *schema_path_at(struct compiler *c, const char *path, const char *key
 enum status schema_error(struct compiler *c, enum status status, const struct item *item,
                          const char *keyword, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+/* Whether the keyword says nothing about values. */
+bool keyword_is_annotation(const char *keyword);
+/* What the item's "$ref" leads to. */
+enum status resolve_reference(struct compiler *c, const struct item *item, struct item *target);
 /* Adds `schema` and what it refers to; checks its keywords. */
 enum status conjunction_add(struct compiler *c, struct conjunction *all, struct item item);
 /* The rule for the values that satisfy all. */
@@ -96,6 +102,10 @@ const struct item *find_alternatives(const struct conjunction *all, const char *
 /* `all` with the alternatives of item `index` followed into one branch. */
 enum status take_branch(struct compiler *c, const struct conjunction *all, size_t index,
                         const char *keyword, size_t branch, struct conjunction *taken);
+/* 0 for a name that is none. */
+unsigned type_named(const char *name);
+/* What one item's "type" says. */
+enum status item_types(struct compiler *c, const struct item *item, unsigned *types);
 /* The types that the items' "type" and the values of "enum" leave. */
 enum status conjunction_types(struct compiler *c, const struct conjunction *all, unsigned *types);
 /* A whole number, 0 or more, the largest (or smallest) that the items have under the keyword. */
@@ -106,10 +116,14 @@ enum status conjunction_count(struct compiler *c, const struct conjunction *all,
  * those of its values. *dfa may come out empty. */
 enum status make_any_content(struct compiler *c);
 bool conjunction_has_values(const struct conjunction *all);
+/* The type of a value itself. */
+unsigned json_value_type(const json_t *value);
 enum status scalars_to_dfa(struct compiler *c, const struct conjunction *all, unsigned types,
                            struct dfa *dfa);
 enum status pattern_to_dfa(struct compiler *c, const struct item *item, const char *keyword,
                            const char *pattern, bool search, const struct dfa **dfa);
+/* What stands between the quotes of the strings that satisfy all. */
+enum status strings_to_dfa(struct compiler *c, const struct conjunction *all, struct dfa *content);
 enum status add_string(struct compiler *c, const struct conjunction *all, uint32_t from,
                        uint32_t to);
 
@@ -124,6 +138,16 @@ enum status property_conjunction(struct compiler *c, const struct conjunction *a
 enum status element_conjunction(struct compiler *c, const struct conjunction *all, size_t index,
                                 struct conjunction *value);
 bool property_is_required(const struct conjunction *all, const char *name);
+
+/* grammar_derive.c: schemas that follow from the item's keywords, for those that are not looked at
+ * elsewhere; NULL: none. They live as long as the compiler, and are the same each time. */
+enum status derived_schemas(struct compiler *c, const struct item *item, const json_t **derived);
+/* What does not satisfy the schema under the keyword. */
+enum status derived_opposite(struct compiler *c, const struct item *item, const char *keyword,
+                             const json_t **derived);
+/* "oneOf" as "anyOf"; distinct [n, n] tells which branches have no value in common. */
+enum status derived_one_of(struct compiler *c, const struct item *item, const bool *distinct,
+                           const json_t **derived);
 
 /* grammar_distinct.c: *distinct tells whether no value satisfies both. */
 enum status conjunctions_distinct(struct compiler *c, const struct conjunction *a,

@@ -1,11 +1,12 @@
 /* constraint_probe [MODEL]: asks constraints. JSON lines on stdin, one answer each on stdout.
  *
- *   {"schema": S or "regex": R, "texts": [...], "samples": N, "answers": M, "seed": K}
+ *   {"schema": S or "regex": R, "texts": [...], "samples": N, "answers": M, "seed": K,
+ *    "temperature": T}
  *   -> {"error": "..."} or {"accepts": [true, ...], "samples": ["...", ...], "answers": [...]}
  *
  * accepts: whether each text is a whole document. samples: N texts made by choosing among the
  * bytes that may follow; one that does not come to an end is given as null. answers: M answers of
- * the model, sampled at a high temperature; likewise null if they do not end.
+ * the model, sampled at the temperature (1.5); likewise null if they do not end.
  */
 #include "base/json.h"
 #include "base/rng.h"
@@ -72,7 +73,8 @@ static json_t *sample(const struct constraint *constraint, struct rng *rng)
     return stuck ? json_string("a dead end") : result ? result : json_null();
 }
 
-static json_t *answer_of_model(struct engine *engine, struct constraint *constraint, uint64_t seed)
+static json_t *answer_of_model(struct engine *engine, struct constraint *constraint,
+                               double temperature, uint64_t seed)
 {
     static const int32_t prompt = PROMPT;
     struct generation *generation;
@@ -85,7 +87,7 @@ static json_t *answer_of_model(struct engine *engine, struct constraint *constra
                               .max_tokens = MOST_TOKENS,
                               .constraint = constraint};
     request.sampling.greedy = false;
-    request.sampling.temperature = 1.5;
+    request.sampling.temperature = temperature;
     request.sampling.seed = seed;
     if (engine_submit(engine, &request, &generation, &err))
         return json_pack("{s:s}", "error", err.message);
@@ -120,8 +122,10 @@ static json_t *answer(const json_t *question, struct engine *engine)
     for (int64_t i = 0; i < json_get_int(question, "samples", 0, NULL); i++)
         json_array_append_new(samples, sample(constraint, &rng));
     json_t *answers = json_array();
+    double temperature = json_get_number(question, "temperature", 1.5, NULL);
     for (int64_t i = 0; engine && i < json_get_int(question, "answers", 0, NULL); i++)
-        json_array_append_new(answers, answer_of_model(engine, constraint, rng_next(&rng)));
+        json_array_append_new(answers,
+                              answer_of_model(engine, constraint, temperature, rng_next(&rng)));
     constraint_release(constraint);
     return json_pack("{s:o, s:o, s:o}", "accepts", accepted, "samples", samples, "answers",
                      answers);
