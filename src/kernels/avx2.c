@@ -227,20 +227,20 @@ INLINE void b_scale_nibbles(v_bytes q, v_float step0, v_float base0, v_float ste
     }
 }
 
-/* table[index], index in 0..15: from either half of the table, chosen by bit 3. */
-INLINE __m256 look_up(__m256i index, const float table[16])
+/* table[the low four bits of index]: from either half of the table, chosen by bit 3. */
+INLINE __m256 look_up(__m256i index, const v_float table[2])
 {
-    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
-    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+    __m256 low = _mm256_permutevar8x32_ps(table[0], index);
+    __m256 high = _mm256_permutevar8x32_ps(table[1], index);
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
 
 /* table[low nibble] and table[high nibble]. */
-INLINE void b_look_up_nibbles(v_bytes q, const float table[16], v_float low[2], v_float high[2])
+INLINE void b_look_up_nibbles(v_bytes q, const v_float table[2], v_float low[2], v_float high[2])
 {
     for (int i = 0; i < 2; i++, q = _mm_srli_si128(q, 8)) {
         __m256i index = _mm256_cvtepu8_epi32(q);
-        low[i] = look_up(_mm256_and_si256(index, _mm256_set1_epi32(15)), table);
+        low[i] = look_up(index, table);
         high[i] = look_up(_mm256_srli_epi32(index, 4), table);
     }
 }

@@ -214,12 +214,11 @@ INLINE void b_scale_nibbles(v_bytes q, v_float step0, v_float base0, v_float ste
 }
 
 /* table[low nibble] and table[high nibble]. */
-INLINE void b_look_up_nibbles(v_bytes q, const float table[16], v_float low[1], v_float high[1])
+INLINE void b_look_up_nibbles(v_bytes q, const v_float table[1], v_float low[1], v_float high[1])
 {
-    __m512 values = _mm512_loadu_ps(table);
-    __m512i index = _mm512_cvtepu8_epi32(q);
-    low[0] = _mm512_permutexvar_ps(index, values);
-    high[0] = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), values);
+    __m512i index = _mm512_cvtepu8_epi32(q); /* a permutation looks at the lowest four bits */
+    low[0] = _mm512_permutexvar_ps(index, table[0]);
+    high[0] = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), table[0]);
 }
 
 #include "kernels/vector_body.h"

@@ -218,14 +218,16 @@ INLINE void b_scale_nibbles(v_bytes q, v_float step0, v_float base0, v_float ste
 }
 
 /* table[low nibble] and table[high nibble]. */
-INLINE void b_look_up_nibbles(v_bytes q, const float table[16], v_float low[4], v_float high[4])
+INLINE void b_look_up_nibbles(v_bytes q, const v_float table[4], v_float low[4], v_float high[4])
 {
     uint8_t codes[16];
-    float values[2][16];
+    float entries[16], values[2][16];
     vst1q_u8(codes, q);
+    for (int i = 0; i < 4; i++)
+        vst1q_f32(entries + 4 * i, table[i]);
     for (int i = 0; i < 16; i++) {
-        values[0][i] = table[codes[i] & 15];
-        values[1][i] = table[codes[i] >> 4];
+        values[0][i] = entries[codes[i] & 15];
+        values[1][i] = entries[codes[i] >> 4];
     }
     for (int i = 0; i < 4; i++) {
         low[i] = vld1q_f32(values[0] + 4 * i);

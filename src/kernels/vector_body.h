@@ -252,15 +252,13 @@ INLINE void decode_q6_k(const uint8_t *block, struct sink *s)
 /* 64 elements whose codes stand for the values of a table. */
 INLINE void take_looked_up(struct sink *s, const float table[16], const uint8_t *block)
 {
-    v_float scale = v_set(bnb_scale(block)), low[RUN], high[RUN];
+    v_float scale = v_set(bnb_scale(block)), scaled[RUN], low[RUN], high[RUN];
+    UNROLL
+    for (size_t i = 0; i < RUN; i++)
+        scaled[i] = v_mul(v_load(table + i * VECTOR_LANES), scale);
     UNROLL
     for (size_t run = 0; run < BNB_BLOCK; run += 32) {
-        b_look_up_nibbles(b_load(block + BNB_CODES + run / 2), table, low, high);
-        UNROLL
-        for (size_t i = 0; i < RUN; i++) {
-            low[i] = v_mul(low[i], scale);
-            high[i] = v_mul(high[i], scale);
-        }
+        b_look_up_nibbles(b_load(block + BNB_CODES + run / 2), scaled, low, high);
         take_run(s, run, low);
         take_run(s, run + 16, high);
     }
