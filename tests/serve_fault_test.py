@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 
 from serve_client import LONG, MODELS, PHI, PROGRAM, QWEN, Server, answer, main, post, raw, wait_until
 
@@ -28,15 +29,19 @@ class Clients(unittest.TestCase):
         with Server("--parallel", "1") as server:
             expected = answer(server)
             for body in (LONG, {**LONG, "stream": False}, {**LONG, "n": 3}):
+                started = time.monotonic()
                 connection = raw(server, post(body))
                 if body["stream"]:
                     connection.recv(100)
                 self.assertTrue(wait_until(
                     lambda: server.metric("tandem_requests_running", model=QWEN) == 1))
                 connection.close()
+                present = time.monotonic() - started
                 self.assertTrue(wait_until(
                     lambda: server.metric("tandem_requests_running", model=QWEN) == 0))
                 self.assertEqual(answer(server), expected)
+                [line] = [x for x in server.lines() if x.get("code") == "client_left"][-1:]
+                self.assertLess(line["seconds"], present + 0.5, "it was noticed late")
             self.assertTrue(wait_until(lambda: [x.get("finish") for x in server.lines()
                                                 if x.get("status") == 499] == ["cancelled"] * 3))
             self.assertLess(max(x["answer_tokens"] for x in server.lines()
@@ -67,6 +72,30 @@ class Clients(unittest.TestCase):
                 for connection in slow:
                     connection.recv(1)
                 self.assertEqual(answer(server), expected)
+            for connection in slow:
+                connection.close()
+
+    def test_who_does_not_read_is_cut_off_and_costs_little(self):
+        with Server("--timeout", "1") as server:
+            expected, before = answer(server), resident(server)
+            slow = [socket.socket() for _ in range(3)]
+            for connection in slow: # of each some 40 MB would come
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.connect(tuple(server.address.split(":")[:1]) +
+                                   (int(server.address.split(":")[1]),))
+                connection.sendall(post({**LONG, "n": 3, "logprobs": True, "top_logprobs": 20}))
+
+            def ended():
+                self.assertEqual(answer(server), expected)
+                return [x for x in server.lines() if x.get("code") == "timeout"]
+
+            self.assertTrue(wait_until(lambda: len(ended()) == 3))
+            for line in ended():
+                self.assertEqual((line["status"], line["finish"]), (408, "cancelled"))
+                self.assertLess(line["seconds"], 1 + 5 + 3)
+            self.assertEqual(server.metric("tandem_answers_total", model=QWEN,
+                                           finish="cancelled"), 9)
+            self.assertLess(resident(server) - before, 60000, "kB")
             for connection in slow:
                 connection.close()
 
@@ -204,6 +233,30 @@ class Log(unittest.TestCase):
             self.assertGreaterEqual(server.metric("tandem_log_lines_lost_total"), 2)
             self.assertEqual(server.read_errors().count("are lost"), 1)
 
+    def test_a_removed_folder_costs_lines_until_it_is_back(self):
+        folder = MODELS / "logs"
+        folder.mkdir()
+        with Server("--log", str(folder / "a.log")) as server:
+            answer(server)
+            shutil.rmtree(folder)
+            for _ in range(2):
+                answer(server)
+            self.assertTrue(wait_until(
+                lambda: server.metric("tandem_log_lines_lost_total") >= 2))
+            self.assertRegex(server.read_errors(), "lines of .*a.log are lost: No such file")
+            folder.mkdir()
+            answer(server)
+            self.assertTrue(wait_until(lambda: (folder / "a.log").exists()))
+            folder.rename(MODELS / "logs2") # the file still has a name: nothing is lost
+            lost = server.metric("tandem_log_lines_lost_total")
+            answer(server)
+            self.assertEqual(server.metric("tandem_log_lines_lost_total"), lost)
+
+    def test_what_the_log_tells_at_the_start(self):
+        for path, words in (("/nowhere/a.log", "No such file"), (str(MODELS), "Is a directory")):
+            with self.assertRaisesRegex(AssertionError, f"cannot write the log {path}.*{words}"):
+                Server("--log", path)
+
     def test_no_log(self):
         with Server("--log", "", "--quiet") as server:
             answer(server)
@@ -260,9 +313,20 @@ class Security(unittest.TestCase):
                     while b"[DONE]" not in data:
                         data += secure.recv(4096)
             self.assertIn(b" 200 ", data.split(b"\r\n")[0])
-        with self.assertRaisesRegex(AssertionError, "TLS"):
-            Server("--tls-cert", str(DATA / "serve_key.pem"), "--tls-key",
-                   str(DATA / "serve_key.pem"))
+            # Who speaks http to it gets no answer, and harms nobody.
+            connection = raw(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(connection.recv(100), b"")
+            connection.close()
+            with urllib.request.urlopen(server.url + "/health", context=context) as reply:
+                self.assertEqual(reply.status, 200)
+        junk = MODELS / "junk.pem"
+        junk.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        for certificate, key in ((DATA / "serve_key.pem", DATA / "serve_key.pem"),
+                                 (junk, DATA / "serve_key.pem"), (DATA / "serve_cert.pem", junk)):
+            with self.assertRaisesRegex(AssertionError, "TLS.*PEM"):
+                Server("--tls-cert", str(certificate), "--tls-key", str(key))
+        with self.assertRaisesRegex(AssertionError, "belong together"):
+            Server("--tls-cert", str(DATA / "serve_cert.pem"))
 
 
 class Options(unittest.TestCase):

@@ -55,26 +55,27 @@ void access_log_close(struct access_log *log)
     mem_free(log);
 }
 
-/* Opens the file anew where the path names another one by now, or none. */
-static void follow_rotation(struct access_log *log)
+/* Opens the file anew where the path names another one by now, or none. Where that fails, the old
+ * one will do if it still has a name somewhere; else false, with errno of the opening. */
+static bool follow_rotation(struct access_log *log)
 {
     struct stat there, ours;
-    bool same = log->fd >= 0 && !stat(log->path, &there) && !fstat(log->fd, &ours) &&
-                there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
-    if (same)
-        return;
+    bool has_ours = log->fd >= 0 && !fstat(log->fd, &ours);
+    if (has_ours && !stat(log->path, &there) && there.st_dev == ours.st_dev &&
+        there.st_ino == ours.st_ino)
+        return true;
     int fd = open_file(log->path);
     if (fd < 0)
-        return; /* the old one is better than none */
+        return has_ours && ours.st_nlink > 0;
     if (log->fd >= 0)
         close(log->fd);
     log->fd = fd;
+    return true;
 }
 
 static void write_file(struct access_log *log, const struct strbuf *line)
 {
-    follow_rotation(log);
-    ssize_t n = write(log->fd, line->data, line->length);
+    ssize_t n = follow_rotation(log) ? write(log->fd, line->data, line->length) : -1;
     bool ok = n == (ssize_t)line->length;
     if (!ok) {
         log->lost++;
