@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The curl examples and client snippets of README.md and docs/serving.md work as pasted."""
+import importlib.util
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import unittest
 
 from serve_client import QWEN, Server, main
@@ -50,6 +52,21 @@ class Examples(unittest.TestCase):
                                      input=self.paste(server, block).encode(),
                                      capture_output=True, timeout=120).stdout
                 self.assertTrue(out.strip())
+
+    def run_python(self, blocks_):
+        self.assertTrue(blocks_)
+        with Server(models=(QWEN,)) as server:
+            for block in blocks_:
+                out = subprocess.run([sys.executable, "-"], check=True, capture_output=True,
+                                     input=self.paste(server, block).encode(), timeout=120).stdout
+                self.assertTrue(out.strip())
+
+    def test_python(self):
+        self.run_python([block for block in blocks("python") if "openai" not in block])
+
+    @unittest.skipUnless(importlib.util.find_spec("openai"), "there is no Python package openai")
+    def test_python_with_openais_package(self):
+        self.run_python([block for block in blocks("python") if "openai" in block])
 
 
 main()
