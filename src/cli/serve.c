@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
-#include "formats/peft.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -192,9 +191,7 @@ static enum status name_adapters(struct serve_command *c, struct error *err)
         if (!adapter->name)
             return error_memory(err, "the adapters");
         c->options.n_adapters = i + 1;
-        struct peft_adapter *opened; /* what cannot be read is told now, not to a client */
-        status = peft_open(adapter->choice.path, &opened, err);
-        peft_close(status ? NULL : opened);
+        status = engine_adapter_check(adapter->choice.path, err); /* told now, not to a client */
         for (size_t j = 0; j < i; j++)
             if (!strcmp(adapter->name, c->served_adapters[j].name))
                 return error_set(err, STATUS_INVALID, "two adapters would have the name %s",

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "engine/engine_internal.h"
+#include "model/adapters.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -156,6 +157,11 @@ static enum status allocate_steps(struct engine *e, struct error *err)
         ok = e->slots[i].tokens;
     }
     return ok ? STATUS_OK : error_memory(err, "the step buffers");
+}
+
+enum status engine_adapter_check(const char *folder, struct error *err)
+{
+    return adapter_check(folder, err);
 }
 
 enum status engine_options_check(const struct engine_options *options, struct error *err)

@@ -54,6 +54,8 @@ struct engine_options {
 
 /* Whether the options' names are known ones; engine_open() checks that, too. */
 enum status engine_options_check(const struct engine_options *options, struct error *err);
+/* Whether the folder holds an adapter that can be read, for whatever model. */
+enum status engine_adapter_check(const char *folder, struct error *err);
 /* Loads model, tokenizer and chat template and starts the step thread. A model without a chat
  * template opens, and so does one without a tokenizer (it takes and gives ids, no text and no stop
  * strings); engine_chat() and engine_tokenizer() are then NULL. */

@@ -239,3 +239,12 @@ void adapters_free(struct adapters *adapters)
     arena_free(&adapters->arena);
     *adapters = (struct adapters){0};
 }
+
+enum status adapter_check(const char *folder, struct error *err)
+{
+    struct peft_adapter *adapter;
+    enum status status = peft_open(folder, &adapter, err);
+    if (!status)
+        peft_close(adapter);
+    return status;
+}

@@ -38,5 +38,7 @@ enum status adapters_load(const struct adapter_choice *choices, size_t n,
                           const struct checkpoint *checkpoint, struct adapters *adapters,
                           struct error *err);
 void adapters_free(struct adapters *adapters);
+/* Whether the folder holds an adapter that can be read, for whatever model. */
+enum status adapter_check(const char *folder, struct error *err);
 
 #endif

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "formats/peft.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -143,14 +142,11 @@ static uint64_t adapter_stamp(const struct resident *m)
 static bool adapter_changed(const struct registry *r, struct resident *m)
 {
     struct error err = {0};
-    struct peft_adapter *adapter;
     uint64_t stamp = adapter_stamp(m);
     if (stamp == 0 || stamp == m->adapter_stamp)
         return false;
-    if (!peft_open(m->adapter->choice.path, &adapter, &err)) {
-        peft_close(adapter);
+    if (!engine_adapter_check(m->adapter->choice.path, &err))
         return true;
-    }
     m->adapter_stamp = stamp; /* tried again when it changes again */
     access_log_write(r->log, json_pack("{s:s, s:s, s:s}", "event", "adapter_reload_failed", "model",
                                        m->name, "error", err.message));
