@@ -395,6 +395,7 @@ static void test_refused_schemas(void **state)
         {"{\"contains\":{\"format\":\"date\"},\"maxContains\":1}", STATUS_UNSUPPORTED,
          "#: \"contains\": "},
         {"{\"propertyNames\":{\"maxLength\":3}}", STATUS_UNSUPPORTED, "#: \"propertyNames\": "},
+        {"{\"type\":\"object\",\"minProperties\":201}", STATUS_LIMIT, "200"},
         {"{\"dependentRequired\":[]}", STATUS_INVALID, "#: \"dependentRequired\": "},
         {"{\"tpye\":\"string\"}", STATUS_UNSUPPORTED, "\"tpye\""},
         {"{\"type\":\"text\"}", STATUS_INVALID, "\"type\""},

@@ -8,6 +8,7 @@ enum {
     ELEMENT_LIMIT = 20000,
     NAME_LIMIT = 5000,
     PATTERN_LIMIT = 4,
+    PROPERTY_LIMIT = 200, /* each additional one takes from GRAMMAR_DEPTH_LIMIT */
     COUNT_LIMIT = 1000,
     PLACE_LIMIT = 100000,
 };
@@ -283,11 +284,11 @@ static enum status count_properties(struct compiler *c, const struct conjunction
     places->n_counts = has_most ? places->most : places->least;
     if (places->n_counts == 0)
         places->n_counts = 1;
-    if (!status && (places->n_counts > COUNT_LIMIT || places->n_counts * (n + 1) > PLACE_LIMIT))
+    if (!status && (places->n_counts > PROPERTY_LIMIT || places->n_counts * (n + 1) > PLACE_LIMIT))
         status = error_set(c->err, STATUS_LIMIT,
                            "%s: \"minProperties\" and \"maxProperties\" up to %d are supported, "
                            "fewer beside many \"properties\"",
-                           all->items[0].path, COUNT_LIMIT);
+                           all->items[0].path, PROPERTY_LIMIT);
     return status;
 }
 

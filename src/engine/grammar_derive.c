@@ -249,9 +249,16 @@ static json_t *not_required(struct negation *n, const json_t *schema, const json
     const json_t *name;
     (void)n;
     (void)schema;
-    json_array_foreach(names, i, name) if (json_is_string(name))
-        json_array_append_new(branches, json_pack("{s:s, s:{s:b}}", "type", "object", "properties",
-                                                  json_string_value(name), 0));
+    json_array_foreach(names, i, name)
+    {
+        const char *text = json_string_value(name);
+        if (!text || strlen(text) != json_string_length(name)) {
+            json_decref(branches);
+            return NULL;
+        }
+        json_array_append_new(branches,
+                              json_pack("{s:s, s:{s:b}}", "type", "object", "properties", text, 0));
+    }
     return json_array_size(branches) ? json_pack("{s:o}", "anyOf", branches)
                                      : (json_decref(branches), json_false());
 }
