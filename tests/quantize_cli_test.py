@@ -318,6 +318,7 @@ def test_every_command(work):
         one = compared(work, BUNDLED, f"one-{kind}", "--quantize-b", kind)
         assert [a for a in one if a[0] == "b"] == [a for a in both if a[0] == "b"], kind
     refused(tandem("logits", BUNDLED, "--ids", "1", "--quantize", "q9"), "q9", status=2)
+    refused(tandem("logits", BUNDLED, "--ids", "1", "--threads", 10000), "1024", status=2)
 
 
 def main():

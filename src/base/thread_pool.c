@@ -117,8 +117,9 @@ enum status thread_pool_create(size_t n_threads, struct thread_pool **out, struc
     *out = NULL;
     if (!n_threads)
         n_threads = cpu_count();
-    if (n_threads > 1024)
-        return error_set(err, STATUS_INVALID, "%zu threads asked for; the most is 1024", n_threads);
+    if (n_threads > MAX_THREADS)
+        return error_set(err, STATUS_INVALID, "%zu threads asked for; the most is %d", n_threads,
+                         MAX_THREADS);
     struct thread_pool *pool = mem_aligned(64, 1, sizeof *pool);
     pthread_t *threads = mem_array(n_threads, sizeof *threads);
     if (!pool || !threads) {

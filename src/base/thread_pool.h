@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+enum { MAX_THREADS = 1024 }; /* of a pool */
+
 struct thread_pool;
 typedef void thread_work(void *context, size_t thread, size_t n_threads);
 

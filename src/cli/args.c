@@ -1,6 +1,7 @@
 #include "cli/args.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "cli/models.h"
 #include "formats/recipe.h"
 
@@ -104,6 +105,12 @@ static const char *store_value(const struct option *o, const char *value)
     case OPTION_SIZE:
         if (!parse_u64(value, &number) || number > SIZE_MAX)
             return "a whole number, 0 or more";
+        *(size_t *)o->target = (size_t)number;
+        return NULL;
+    case OPTION_THREADS:
+        _Static_assert(MAX_THREADS == 1024, "what is said below");
+        if (!parse_u64(value, &number) || number > MAX_THREADS)
+            return "a whole number from 0 to 1024";
         *(size_t *)o->target = (size_t)number;
         return NULL;
     case OPTION_U64:

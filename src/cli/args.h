@@ -22,14 +22,15 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, ARGS_OK = -1 };
 
 enum option_kind {
-    OPTION_FLAG,   /* bool: set to true */
-    OPTION_STRING, /* const char *: points into argv */
-    OPTION_SIZE,   /* size_t: a decimal number, 0 or more */
-    OPTION_U64,    /* uint64_t */
-    OPTION_NUMBER, /* double */
-    OPTION_LIST,   /* struct string_list: may be given several times */
-    OPTION_MODEL,  /* const char *: a model's path; names are looked up. Lives in struct args */
-    OPTION_RECIPE, /* const struct recipe *: the name of a type of weights, in formats/recipe.h */
+    OPTION_FLAG,    /* bool: set to true */
+    OPTION_STRING,  /* const char *: points into argv */
+    OPTION_SIZE,    /* size_t: a decimal number, 0 or more */
+    OPTION_THREADS, /* size_t: as many as a thread pool may have, 0 for its standard */
+    OPTION_U64,     /* uint64_t */
+    OPTION_NUMBER,  /* double */
+    OPTION_LIST,    /* struct string_list: may be given several times */
+    OPTION_MODEL,   /* const char *: a model's path; names are looked up. Lives in struct args */
+    OPTION_RECIPE,  /* const struct recipe *: the name of a type of weights, in formats/recipe.h */
 };
 
 struct string_list {

@@ -388,7 +388,7 @@ int command_bench(int argc, char **argv)
         DRAFT_OPTION(answers.engine.draft),
         ADAPTER_OPTION(adapters),
         QUANTIZE_OPTION(model_options.quantize),
-        {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &model_options.n_threads, "N", "threads (all CPUs)"},
         {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
         {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},
         KV_TYPE_OPTION(kv_name, "f16"),

@@ -168,7 +168,7 @@ int command_compare(int argc, char **argv)
         DRAFT_OPTION(draft),
         {"draft-a", 0, OPTION_MODEL, &what.draft[SIDE_A], "MODEL", "MODEL_A only"},
         {"draft-b", 0, OPTION_MODEL, &what.draft[SIDE_B], "MODEL", "MODEL_B only"},
-        {"threads", 't', OPTION_SIZE, &c.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &c.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &c.context_length, "N",
          "most tokens of prompt and answer (4096)"},
         KV_TYPE_OPTION(c.kv_type, "f16"),

@@ -71,7 +71,7 @@ int command_generate(int argc, char **argv)
         {"logprobs", 0, OPTION_SIZE, &o.n_logprobs, "N", "with each token's and N others' logprob"},
         ADAPTER_OPTION(o.adapters),
         QUANTIZE_OPTION(o.engine.quantize),
-        {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f32"),
         SPECULATE_OPTION(o.engine.speculate),

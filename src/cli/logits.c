@@ -126,7 +126,7 @@ int command_logits(int argc, char **argv)
         {"ids", 0, OPTION_STRING, &ids_text, "1,2,3", "the token ids (required)"},
         ADAPTER_OPTION(adapters),
         QUANTIZE_OPTION(model_options.quantize),
-        {"threads", 't', OPTION_SIZE, &model_options.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &model_options.n_threads, "N", "threads (all CPUs)"},
         KV_TYPE_OPTION(kv_name, "f32"),
         {0}};
     const struct usage usage = {

@@ -119,7 +119,7 @@ int command_perplexity(int argc, char **argv)
         {"window", 'c', OPTION_SIZE, &s.window, "N", "tokens per window (512)"},
         ADAPTER_OPTION(s.adapters),
         QUANTIZE_OPTION(s.options.quantize),
-        {"threads", 't', OPTION_SIZE, &s.options.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &s.options.n_threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
         {0}};
     const struct usage usage = {

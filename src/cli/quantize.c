@@ -191,7 +191,7 @@ int command_quantize(int argc, char **argv)
         {"calibrate-tokens", 0, OPTION_SIZE, &s.calibrate_tokens, "N",
          "read so many tokens of it, in whole windows (65536)"},
         {"overwrite", 0, OPTION_FLAG, &s.overwrite, NULL, "replace OUT.gguf if it is there"},
-        {"threads", 't', OPTION_SIZE, &s.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &s.n_threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &s.json, NULL, "print JSON"},
         {0}};
     char summary[600];

@@ -201,7 +201,7 @@ int command_run(int argc, char **argv)
         {"raw", 0, OPTION_FLAG, &o.raw, NULL, "continue the prompt; no chat template"},
         ADAPTER_OPTION(o.adapters),
         QUANTIZE_OPTION(o.engine.quantize),
-        {"threads", 't', OPTION_SIZE, &o.engine.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &o.engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o.engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o.engine.kv_type, "f16"),
         SPECULATE_OPTION(o.engine.speculate),

@@ -270,7 +270,7 @@ int command_serve(int argc, char **argv)
         {"port", 0, OPTION_SIZE, &o->port, "N", "TCP port (7860); 0: any free one"},
         ADAPTER_OPTION(c.adapter_words),
         QUANTIZE_OPTION(o->engine.quantize),
-        {"threads", 't', OPTION_SIZE, &o->engine.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &o->engine.n_threads, "N", "threads (all CPUs)"},
         {"context", 'c', OPTION_SIZE, &o->engine.context_length, "N", "most tokens (the model's)"},
         KV_TYPE_OPTION(o->engine.kv_type, "f16"),
         SPECULATE_OPTION(o->engine.speculate),

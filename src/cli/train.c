@@ -183,7 +183,7 @@ int command_train(int argc, char **argv)
         {"bf16", 0, OPTION_FLAG, &o.bf16, NULL,
          "products in BF16 with F32 sums, weights, gradients and optimizer in F32: mixed "
          "precision; twice as fast where the CPU has AMX"},
-        {"threads", 't', OPTION_SIZE, &o.threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_THREADS, &o.threads, "N", "threads (all CPUs)"},
         {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON"},
         {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "print nothing but errors"},
         {0}};
