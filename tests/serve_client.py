@@ -143,6 +143,12 @@ def wait_until(condition, seconds=20):
     return False
 
 
+def is_sanitized(server):
+    """Whether the program was built with a sanitizer, which keeps freed memory."""
+    maps = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text()
+    return "libasan" in maps or "libtsan" in maps
+
+
 def make_models():
     subprocess.run([MAKER, FOLDER.name], check=True, stdout=subprocess.DEVNULL)
 

@@ -13,7 +13,8 @@ import time
 import unittest
 import urllib.request
 
-from serve_client import LONG, MODELS, PHI, PROGRAM, QWEN, Server, answer, main, post, raw, wait_until
+from serve_client import (LONG, MODELS, PHI, PROGRAM, QWEN, Server, answer, is_sanitized, main,
+                          post, raw, wait_until)
 
 DATA = pathlib.Path(os.environ["TANDEM_SOURCE"]) / "tests/data"
 
@@ -97,7 +98,8 @@ class Clients(unittest.TestCase):
                 self.assertLess(line["seconds"], 1 + 5 + 3)
             self.assertEqual(server.metric("tandem_answers_total", model=QWEN,
                                            finish="cancelled"), 9)
-            self.assertLess(resident(server) - before, 60000, "kB")
+            grown = resident(server) - before
+            self.assertTrue(grown < 60000 or is_sanitized(server), f"{grown} kB")
             for connection in slow:
                 connection.close()
 

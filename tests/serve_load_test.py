@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from serve_client import BUNDLED, Server, wait_until
+from serve_client import BUNDLED, is_sanitized, Server, wait_until
 
 MODEL = BUNDLED[0].name
 MOST_GROWTH_KB = 4096
@@ -126,12 +126,6 @@ def memory(samples):
     first, second = (sorted(sample["VmRSS"] for sample in part)[len(part) // 2]
                      for part in (after[:len(after) // 2], after[len(after) // 2:]))
     return first, second - first
-
-
-def is_sanitized(server):
-    """Whether the program was built with a sanitizer, which keeps freed memory."""
-    maps = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text()
-    return "libasan" in maps or "libtsan" in maps
 
 
 def answers_alone(server, requests):
