@@ -230,7 +230,9 @@ class Constraints(unittest.TestCase):
                 (["--regex", "("], 2, "at byte 0"),
                 (["--regex", "a", "--json-schema", "x"], 2, "exclude each other"),
                 (["--json-schema", "/nowhere.json"], 1, "/nowhere.json"),
-                (["--json-schema", self.schema_file({"not": {}})], 1, '#: "not"')]:
+                (["--json-schema", self.schema_file({"not": {}})], 1, "nothing is permitted"),
+                (["--json-schema", self.schema_file({"uniqueItems": True})], 1,
+                 '#: "uniqueItems"')]:
             done = tandem("run", QWEN, "Hello", *args, status=status)
             self.assertIn(text, done.stderr.decode())
 
