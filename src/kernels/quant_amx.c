@@ -5,6 +5,8 @@
 #include "kernels/quant_avx512.h"
 #include "kernels/quant_plain.h"
 #include "kernels/quant_tables.h"
+
+#define ABREAST 1 /* vectors of outputs to a tile */
 #include "kernels/quant_vectors.h"
 
 /* For less, in all or in the last tile, VNNI is as fast. */
@@ -146,7 +148,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
 {
     const struct panel_format *f = &panel_formats[type];
     struct scratch *s = job->scratch;
-    __mmask16 mask = first_lanes(panel_outputs(job, p));
+    __mmask16 mask = first_lanes(outputs_of(job, p, 1));
     spread_chunk(type, true, panel, first, n, &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
@@ -160,9 +162,9 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
     for (size_t b = 0; b < blocks; b += band) {
         size_t end = blocks - b < band ? blocks : b + band;
         for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++)
-            for (size_t first = b; first < end; first += QUANT_CHUNK)
+            for (size_t first = b; first < end; first += SPREAD_BLOCKS)
                 multiply_chunk(type, job, n_rows, p, job->data + p * bytes, first,
-                               end - first < QUANT_CHUNK ? end - first : QUANT_CHUNK);
+                               end - first < SPREAD_BLOCKS ? end - first : SPREAD_BLOCKS);
     }
 }
 

@@ -12,6 +12,8 @@
 #define LANES 8
 #define FEW_ROWS 4
 #define MOST_ROWS 4
+#define ABREAST 1
+#define SPREAD_ROWS MOST_ROWS
 
 typedef __m256i v_codes, v_sums;
 typedef __m256 v_float;

@@ -3,14 +3,17 @@
  *
  *     SIGNED_CODES(kind)   whether sum_products() wants such codes signed; what unsigned ones have
  *                          in excess is taken off by starting from the activations' sums
+ *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
+ *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
+ *                          meet
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
- *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
- *                          chunk of a panel is decoded into scratch, which all groups meet
+ *     SPREAD_ROWS          rows of a group that meets decoded panels, ABREAST vectors of them at
+ *                          once; at most MOST_ROWS
  *     void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
- *                       const int8_t *x, const int n)
- *         sums[r] += the products of elements 0..4n-1 (n is 4 or 8) of row r, which is at
- *         x + r * QUANT_BLOCK
+ *                       const size_t step, const int8_t *x, const int n)
+ *         sums[r] += the products of elements 0..4n-1 (n is 1, 4 or 8) of row r, which is at
+ *         x + r * QUANT_BLOCK, with w[0], w[step], ...; n is 1 only where ABREAST is not
  */
 #ifndef TANDEM_KERNELS_QUANT_PANELS_H
 #define TANDEM_KERNELS_QUANT_PANELS_H
@@ -20,51 +23,73 @@
 
 struct span {
     const uint8_t *panel;        /* or, for many rows: */
-    const struct spread *spread; /* blocks from `begin` on */
+    const struct spread *spread; /* of panels side by side, blocks from `begin` on */
     size_t begin, end;           /* blocks */
-    float *y;                    /* of the panel's first output, row 0 */
+    float *y;                    /* of the first output, row 0 */
     size_t outputs;
 };
 
-/* `rows` (a constant) rows by n vectors of weights, which have one scale. minus: -sum(x) of these
- * elements, `stride` from row to row. */
-INLINE void add_products(const struct panel_format *f, const size_t rows, const v_codes *w,
-                         v_float weight_scale, const int n, const int8_t *x, const int32_t *minus,
-                         const size_t stride, const float *scale, v_float *y)
+/* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
+ * constant, as are n, first and vectors) rows of block `at` of the activations. y: MOST_ROWS for
+ * each vector. */
+INLINE void add_products(const struct panel_format *f, const size_t rows, const size_t vectors,
+                         const struct vector_block *w, const int first, const int n,
+                         const struct activations *a, size_t at, v_float *y)
 {
-    v_sums sums[MOST_ROWS];
+    const int8_t *x = a->codes + at * QUANT_BLOCK + 4 * first;
+    const int32_t *minus = n == 8 ? a->minus_sum + at : a->minus_half + 2 * at + first / 4;
+    const size_t stride = n == 8 ? 1 : 2;
+    const int slice = vectors > 1 ? 1 : n; /* each four of x are loaded once for all vectors */
+    v_sums sums[ABREAST][MOST_ROWS];
     UNROLL
-    for (size_t r = 0; r < rows; r++)
-        sums[r] = SIGNED_CODES(f->codes) || !f->offset_shift
-                      ? sums_zero()
-                      : sums_shifted(minus + r * stride, f->offset_shift);
-    sum_products(f->codes, rows, sums, w, x, n);
+    for (size_t r = 0; r < rows; r++) {
+        sums[0][r] = SIGNED_CODES(f->codes) || !f->offset_shift
+                         ? sums_zero()
+                         : sums_shifted(minus + r * stride, f->offset_shift);
+        UNROLL
+        for (size_t v = 1; v < vectors; v++)
+            sums[v][r] = sums[0][r];
+    }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
-        y[r] = v_fma(v_of_sums(sums[r]), v_mul(weight_scale, v_set(scale[r])), y[r]);
+    for (int g = 0; g < n; g += slice) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            sum_products(f->codes, rows, sums[v], w[v].codes + (size_t)(first + g) * w[v].step,
+                         w[v].step, x + 4 * g, slice);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            y[v * MOST_ROWS + r] =
+                v_fma(v_of_sums(sums[v][r]), v_mul(w[v].scale[first / 4], v_set(a->scale[at + r])),
+                      y[v * MOST_ROWS + r]);
+    }
 }
 
 /* Block `at` of the activations, and the same of the rows after. */
 INLINE void multiply_block(const struct panel_format *f, const struct activations *a, size_t at,
-                           const size_t rows, const struct vector_block *w, v_float *y)
+                           const size_t rows, const size_t vectors, const struct vector_block *w,
+                           v_float *y)
 {
-    const int8_t *x = a->codes + at * QUANT_BLOCK;
-    const float *scale = a->scale + at;
     if (f->halves) {
-        const int32_t *minus = a->minus_half + 2 * at;
-        add_products(f, rows, w->codes, w->scale[0], 4, x, minus, 2, scale, y);
-        add_products(f, rows, w->codes + 4, w->scale[1], 4, x + 16, minus + 1, 2, scale, y);
+        add_products(f, rows, vectors, w, 0, 4, a, at, y);
+        add_products(f, rows, vectors, w, 4, 4, a, at, y);
         return;
     }
-    add_products(f, rows, w->codes, w->scale[0], 8, x, a->minus_sum + at, 1, scale, y);
-    if (f->has_min) {
+    add_products(f, rows, vectors, w, 0, 8, a, at, y);
+    if (!f->has_min)
+        return;
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
         UNROLL
-        for (size_t r = 0; r < rows; r++)
-            y[r] = v_fma(w->min, v_set(a->scaled_sum[at + r]), y[r]);
+        for (size_t v = 0; v < vectors; v++)
+            y[v * MOST_ROWS + r] =
+                v_fma(w[v].min, v_set(a->scaled_sum[at + r]), y[v * MOST_ROWS + r]);
     }
 }
 
-/* Outputs from `lane` of the panel on; those that do not exist are neither read nor written. */
+/* Outputs from `lane` on; those that do not exist are neither read nor written. */
 INLINE v_float load_outputs(const struct span *span, const float *y, size_t lane)
 {
     if (lane + LANES <= span->outputs)
@@ -80,112 +105,146 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store_part(y + lane, v, lane < span->outputs ? span->outputs - lane : 0);
 }
 
-/* Rows from `row`, all in one tile, by parts of the panel from `part` on; how many of both are
- * constants. */
-INLINE void multiply_parts(enum tensor_type type, const bool few, const size_t rows,
-                           const size_t parts, const struct quant_job *job, const struct span *span,
-                           size_t row, size_t part)
+/* Rows from `row`, all in one tile, by a whole panel, decoded as it is met. */
+INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct quant_job *job,
+                         const struct span *span, size_t row)
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const size_t together = few && PARTS > 1 ? 1 : ROWS_TOGETHER;
+    const size_t together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     size_t at = activations_block(a, row, span->begin);
     float *to = span->y + row * job->y_stride;
-    v_float y[PARTS][MOST_ROWS];
+    v_float y[PARTS * MOST_ROWS];
     UNROLL
-    for (size_t p = 0; p < parts; p++) {
+    for (size_t p = 0; p < PARTS; p++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            y[p][r] = load_outputs(span, to + r * job->y_stride, (part + p) * LANES);
+            y[p * MOST_ROWS + r] = load_outputs(span, to + r * job->y_stride, p * LANES);
     }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
-        if (few)
-            fetch_ahead(f, span->panel, b);
+        fetch_ahead(f, span->panel, b);
         UNROLL
-        for (size_t p = 0; p < parts; p++) {
-            struct vector_block w;
-            if (few) {
-                load_codes_as(f, SIGNED_CODES(f->codes), span->panel + codes_at(f, b), part + p,
-                              w.codes);
-                load_scales(type, span->panel, b, part + p, &w);
-            } else {
-                load_spread(span->spread, b - span->begin, part + p, &w);
-            }
+        for (size_t p = 0; p < PARTS; p++) {
+            v_codes codes[8];
+            struct vector_block w = {.codes = codes, .step = 1};
+            load_codes_as(f, SIGNED_CODES(f->codes), span->panel + codes_at(f, b), p, codes);
+            load_scales(type, span->panel, b, p, &w);
             UNROLL
             for (size_t r = 0; r < rows; r += together)
-                multiply_block(f, a, at + r, rows - r < together ? rows - r : together, &w,
-                               y[p] + r);
+                multiply_block(f, a, at + r, rows - r < together ? rows - r : together, 1, &w,
+                               y + p * MOST_ROWS + r);
         }
     }
     UNROLL
-    for (size_t p = 0; p < parts; p++) {
+    for (size_t p = 0; p < PARTS; p++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            store_outputs(span, to + r * job->y_stride, (part + p) * LANES, y[p][r]);
+            store_outputs(span, to + r * job->y_stride, p * LANES, y[p * MOST_ROWS + r]);
+    }
+}
+
+/* Rows from `row`, all in one tile, by ABREAST vectors of decoded panels, from output `lane` on. */
+INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct quant_job *job,
+                          const struct span *span, size_t row, size_t lane)
+{
+    const struct panel_format *f = &panel_formats[type];
+    const struct activations *a = job->a;
+    size_t at = activations_block(a, row, span->begin);
+    float *to = span->y + row * job->y_stride;
+    v_float y[ABREAST * MOST_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < ABREAST; v++) {
+            size_t out = lane + v * LANES;
+            __builtin_prefetch(to + (r + rows) * job->y_stride + out, 1, 3); /* the next group */
+            y[v * MOST_ROWS + r] = load_outputs(span, to + r * job->y_stride, out);
+        }
+    }
+    for (size_t b = 0; b < span->end - span->begin; b++, at += a->tile_rows) {
+        struct vector_block w[ABREAST];
+        UNROLL
+        for (size_t v = 0; v < ABREAST; v++)
+            load_spread(span->spread, b, lane + v * LANES, &w[v]);
+        UNROLL
+        for (size_t r = 0; r < rows; r += ROWS_TOGETHER)
+            multiply_block(f, a, at + r, rows - r < ROWS_TOGETHER ? rows - r : ROWS_TOGETHER,
+                           ABREAST, w, y + r);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < ABREAST; v++)
+            store_outputs(span, to + r * job->y_stride, lane + v * LANES, y[v * MOST_ROWS + r]);
     }
 }
 
 /* A group of up to MOST_ROWS rows. */
-INLINE void multiply_group(enum tensor_type type, const bool few, const size_t parts,
-                           const struct quant_job *job, const struct span *span, size_t row,
-                           size_t rows, size_t part)
+INLINE void multiply_group(enum tensor_type type, const bool few, const struct quant_job *job,
+                           const struct span *span, size_t row, size_t rows, size_t lane)
 {
+#define GROUP_OF(n)                                                                                \
+    case n:                                                                                        \
+        if (few)                                                                                   \
+            multiply_few(type, n, job, span, row);                                                 \
+        else if (n <= SPREAD_ROWS)                                                                 \
+            multiply_many(type, n, job, span, row, lane);                                          \
+        return;
     switch (rows) {
-    case 1:
-        return multiply_parts(type, few, 1, parts, job, span, row, part);
-    case 2:
-        return multiply_parts(type, few, 2, parts, job, span, row, part);
-    case 3:
-        return multiply_parts(type, few, 3, parts, job, span, row, part);
-    case 4:
-        return multiply_parts(type, few, 4, parts, job, span, row, part);
+        GROUP_OF(1)
+        GROUP_OF(2)
+        GROUP_OF(3)
+        GROUP_OF(4)
 #if MOST_ROWS == 8
-    case 5:
-        return multiply_parts(type, few, 5, parts, job, span, row, part);
-    case 6:
-        return multiply_parts(type, few, 6, parts, job, span, row, part);
-    case 7:
-        return multiply_parts(type, few, 7, parts, job, span, row, part);
-    case 8:
-        return multiply_parts(type, few, 8, parts, job, span, row, part);
+        GROUP_OF(5)
+        GROUP_OF(6)
+        GROUP_OF(7)
+        GROUP_OF(8)
 #endif
     }
+#undef GROUP_OF
 }
 
 /* Rows from `begin` in groups of nearly the same size, none across the border of two tiles. */
 INLINE void multiply_groups(enum tensor_type type, const bool few, const struct quant_job *job,
                             const struct span *span, size_t begin)
 {
-    const size_t parts = few ? PARTS : 1;
+    const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
+    const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
     size_t n_rows = job->a->n_rows;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         size_t in_tile = n_rows - tile < TILE_ROWS ? n_rows - tile : TILE_ROWS;
-        size_t groups = (in_tile + MOST_ROWS - 1) / MOST_ROWS;
+        size_t groups = (in_tile + most - 1) / most;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
             rows = (in_tile - r + groups - 1) / groups;
-            for (size_t part = 0; part < PARTS; part += parts)
-                multiply_group(type, few, parts, job, span, tile + r, rows, part);
+            for (size_t lane = 0; lane < span->outputs; lane += lanes)
+                multiply_group(type, few, job, span, tile + r, rows, lane);
         }
     }
 }
 
-/* Blocks [begin, end) of panel p by rows from `first_row`. */
+/* Blocks [begin, end) of panel p, or for many rows of SPREAD_PANELS from p on, by rows from
+ * `first_row`. */
 INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
                            size_t p, size_t first_row, size_t begin, size_t end)
 {
     const struct panel_format *f = &panel_formats[type];
-    const uint8_t *panel = job->data + p * panel_bytes(f, job->a->n_blocks);
+    const size_t bytes = panel_bytes(f, job->a->n_blocks);
+    const uint8_t *panel = job->data + p * bytes;
+    struct spread *spread = job->scratch;
     struct span span = {.panel = panel,
-                        .spread = job->scratch,
+                        .spread = spread,
                         .begin = begin,
                         .end = end,
                         .y = job->y + p * PANEL_OUTPUTS,
-                        .outputs = panel_outputs(job, p)};
+                        .outputs = outputs_of(job, p, few ? 1 : SPREAD_PANELS)};
     if (few) {
         multiply_groups(type, true, job, &span, first_row);
         return;
     }
-    spread_chunk(type, SIGNED_CODES(f->codes), panel, begin, end - begin, job->scratch);
+    for (size_t i = 0; i * PANEL_OUTPUTS < span.outputs; i++)
+        spread_chunk(type, SIGNED_CODES(f->codes), panel + i * bytes, begin, end - begin,
+                     spread + i);
     multiply_groups(type, false, job, &span, first_row);
 }
 
@@ -194,10 +253,11 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
 {
     size_t blocks = job->a->n_blocks, rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
-    size_t band = few ? blocks : band_blocks(rows), chunk = few ? blocks : QUANT_CHUNK;
+    const size_t panels = few ? 1 : SPREAD_PANELS;
+    size_t band = few ? blocks : band_blocks(rows), chunk = few ? blocks : SPREAD_BLOCKS;
     for (size_t b = 0; b < blocks; b += band) {
         size_t end = blocks - b < band ? blocks : b + band;
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++)
+        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p += panels)
             for (size_t first = b; first < end; first += chunk)
                 multiply_chunk(type, few, job, p, first_row, first,
                                end - first < chunk ? end : first + chunk);

@@ -9,7 +9,8 @@ enum { PARTS = PANEL_OUTPUTS / LANES };
 
 /* One part of a block. */
 struct vector_block {
-    v_codes codes[8]; /* elements 4g..4g+3 */
+    const v_codes *codes; /* codes[g * step]: elements 4g..4g+3, g below 8 */
+    size_t step;
     v_float scale[2]; /* the second in formats with halves */
     v_float min;      /* subtracted in K-quants: it is negative then */
 };
@@ -98,11 +99,15 @@ INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size
 
 /* --- A chunk of a panel, decoded once for many rows --- */
 
+/* So many blocks of so many panels side by side are decoded at a time. */
+enum { SPREAD_PANELS = (ABREAST + PARTS - 1) / PARTS, SPREAD_BLOCKS = QUANT_CHUNK / SPREAD_PANELS };
+
 struct spread {
-    _Alignas(64) uint8_t codes[QUANT_CHUNK][8 * 64];
-    _Alignas(64) float scale[QUANT_CHUNK][2][PANEL_OUTPUTS];
-    _Alignas(64) float min[QUANT_CHUNK][PANEL_OUTPUTS];
+    _Alignas(64) uint8_t codes[SPREAD_BLOCKS][8 * 64];
+    _Alignas(64) float scale[SPREAD_BLOCKS][2][PANEL_OUTPUTS];
+    _Alignas(64) float min[SPREAD_BLOCKS][PANEL_OUTPUTS];
 };
+_Static_assert(SPREAD_PANELS * sizeof(struct spread) <= QUANT_SCRATCH, "scratch holds a chunk");
 
 /* Blocks [first, first + n). */
 INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint8_t *panel,
@@ -112,12 +117,13 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
     for (size_t b = 0; b < n; b++) {
         fetch_ahead(f, panel, first + b);
         for (size_t part = 0; part < PARTS; part++) {
+            v_codes codes[8];
             struct vector_block w;
-            load_codes_as(f, is_signed, panel + codes_at(f, first + b), part, w.codes);
+            load_codes_as(f, is_signed, panel + codes_at(f, first + b), part, codes);
             load_scales(type, panel, first + b, part, &w);
             UNROLL
             for (int g = 0; g < 8; g++)
-                codes_store(out->codes[b] + 64 * g + part * LANES * 4, w.codes[g]);
+                codes_store(out->codes[b] + 64 * g + part * LANES * 4, codes[g]);
             v_store(out->scale[b][0] + part * LANES, w.scale[0]);
             v_store(out->scale[b][1] + part * LANES, w.scale[1]);
             v_store(out->min[b] + part * LANES, w.min);
@@ -125,25 +131,27 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
     }
 }
 
-INLINE void load_spread(const struct spread *s, size_t b, size_t part, struct vector_block *out)
+/* Outputs from `lane` on of panels side by side. */
+INLINE void load_spread(const struct spread *s, size_t b, size_t lane, struct vector_block *out)
 {
-    UNROLL
-    for (int g = 0; g < 8; g++)
-        out->codes[g] = codes_load(s->codes[b] + 64 * g + part * LANES * 4);
-    out->scale[0] = v_load(s->scale[b][0] + part * LANES);
-    out->scale[1] = v_load(s->scale[b][1] + part * LANES);
-    out->min = v_load(s->min[b] + part * LANES);
+    s += lane / PANEL_OUTPUTS;
+    lane %= PANEL_OUTPUTS;
+    out->codes = (const v_codes *)(s->codes[b] + lane * 4);
+    out->step = PARTS;
+    out->scale[0] = v_load(s->scale[b][0] + lane);
+    out->scale[1] = v_load(s->scale[b][1] + lane);
+    out->min = v_load(s->min[b] + lane);
 }
 
 /* --- A share's panels --- */
 
 /* How many blocks of `n_rows` activations stay in the second cache while a share's panels pass: a
- * multiple of QUANT_CHUNK. */
+ * multiple of SPREAD_BLOCKS. */
 INLINE size_t band_blocks(size_t n_rows)
 {
     enum { BAND_BYTES = 1 << 19 };
-    size_t chunks = BAND_BYTES / (QUANT_CHUNK * QUANT_BLOCK * n_rows);
-    return chunks ? chunks * QUANT_CHUNK : QUANT_CHUNK;
+    size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
+    return chunks ? chunks * SPREAD_BLOCKS : SPREAD_BLOCKS;
 }
 
 /* The first; a share that is empty begins where the matrix ends, not on a panel. */
@@ -152,11 +160,11 @@ INLINE size_t first_panel(const struct quant_job *job)
     return (job->begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS;
 }
 
-/* How many of a panel's outputs there are. */
-INLINE size_t panel_outputs(const struct quant_job *job, size_t panel)
+/* How many outputs of n panels there are, from panel p on. */
+INLINE size_t outputs_of(const struct quant_job *job, size_t p, size_t n)
 {
-    size_t left = job->end - panel * PANEL_OUTPUTS;
-    return left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS;
+    size_t left = job->end - p * PANEL_OUTPUTS;
+    return left < n * PANEL_OUTPUTS ? left : n * PANEL_OUTPUTS;
 }
 
 #endif
