@@ -7,9 +7,10 @@ import os
 import pathlib
 import re
 import struct
+import threading
 import unittest
 
-from serve_client import PHI, QWEN, Server, main, make_tool_model
+from serve_client import (LONG, PHI, QWEN, Server, main, make_tool_model, post, raw, wait_until)
 
 
 class Api(unittest.TestCase):
@@ -283,6 +284,36 @@ class Api(unittest.TestCase):
         for body in (b"", b"{", b"[]", b'{"model": "\xff"}', b'{"a":1,"a":2}', b"[" * 100000):
             error = self.server.json("POST", "/v1/chat/completions", body, 400)["error"]
             self.assertIn(error["code"], ("invalid_json", "invalid_utf8"))
+
+
+class Turns(unittest.TestCase):
+    def order(self, headers, address):
+        """Five requests wait, the last one with `headers` from `address`: when it is answered."""
+        done = []
+        with Server("--parallel", "1", models=(QWEN,)) as server:
+            def ask(i):
+                connection = server.connect()
+                connection.source_address = (address if i == 4 else "127.0.0.1", 0)
+                connection.request("POST", "/v1/chat/completions",
+                                   json.dumps(LONG | {"stream": False, "max_tokens": 100}),
+                                   headers if i == 4 else {})
+                connection.getresponse().read()
+                done.append(i)
+
+            blocker = raw(server, post(LONG))
+            blocker.recv(100)
+            threads = [threading.Thread(target=ask, args=(i,)) for i in range(5)]
+            for i, thread in enumerate(threads):
+                thread.start()
+                wait_until(lambda: server.metric("tandem_requests_waiting", model=QWEN) > i)
+            blocker.close()
+            for thread in threads:
+                thread.join()
+        return done.index(4)
+
+    def test_an_address_has_its_turn_and_an_invented_key_has_none(self):
+        self.assertLess(self.order({}, "127.0.0.2"), 4)
+        self.assertEqual(self.order({"Authorization": "Bearer invented"}, "127.0.0.1"), 4)
 
 
 class Tools(unittest.TestCase):
