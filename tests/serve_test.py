@@ -27,6 +27,13 @@ class Api(unittest.TestCase):
         self.assertEqual(self.server.json("GET", "/health"), {"status": "ok"})
         models = self.server.json("GET", "/v1/models")
         self.assertEqual([m["id"] for m in models["data"]], [QWEN, PHI])
+        for entry in models["data"]:
+            self.assertEqual(self.server.json("GET", "/v1/models/" + entry["id"]), entry)
+        escaped = "".join(f"%{byte:02x}" for byte in QWEN.encode())
+        self.assertEqual(self.server.json("GET", "/v1/models/" + escaped)["id"], QWEN)
+        for name in ("none", "%ff", "%0", "%00", QWEN[:-1], "x" * 500):
+            error = self.server.json("GET", "/v1/models/" + name, status=404)["error"]
+            self.assertEqual(error["code"], "model_not_found")
 
     def test_an_answer_as_a_whole_and_as_a_stream_is_the_same(self):
         for model in (QWEN, PHI):
@@ -254,12 +261,29 @@ class Api(unittest.TestCase):
         self.assertEqual(choice["message"]["content"].lstrip()[0], "{")
         for bad in ({"type": "yaml"}, {}, {"type": "json_schema"}, {"type": "text", "colour": 1},
                     {"type": "json_schema", "json_schema": {"name": "x"}},
+                    {"type": "json_object", "json_schema": {"schema": {}}},
                     {"type": "json_schema", "json_schema": {"schema": {"type": "colour"}}}):
             self.server.chat(400, response_format=bad)
         error = self.server.chat(400, response_format={"type": "json_schema", "json_schema": {
             "schema": {"type": "array", "contains": {"type": "integer"},
                        "unevaluatedItems": {"not": {}}}}})["error"]
         self.assertEqual(error["param"], "response_format")
+
+    def test_an_expression_binds_the_answer(self):
+        form = {"type": "regex", "regex": "(yes|no), [0-9]{2,4} (times|\u6b21)"}
+        fields = dict(temperature=1, top_k=0, max_tokens=200, response_format=form)
+        for seed in range(5):
+            chat = self.server.chat(seed=seed, **fields)["choices"][0]
+            plain = self.server.json("POST", "/v1/completions",
+                                     {"prompt": "the sea", "seed": seed, **fields})["choices"][0]
+            for choice, text in ((chat, chat["message"]["content"]), (plain, plain["text"])):
+                self.assertEqual(choice["finish_reason"], "stop")
+                self.assertTrue(re.fullmatch(form["regex"], text), text)
+        for bad in ({"type": "regex"}, {"type": "regex", "regex": "("}, {"type": "text",
+                    "regex": "a"}, {"type": "regex", "regex": 1},
+                    {"type": "regex", "regex": r"(a)\1"}):
+            error = self.server.chat(400, response_format=bad)["error"]
+            self.assertTrue(error["param"].startswith("response_format"), error)
 
     def test_wrong_requests_are_refused_by_name(self):
         user = [{"role": "user", "content": "x"}]
@@ -273,12 +297,39 @@ class Api(unittest.TestCase):
                  ({"messages": user, "logit_bias": {"x": 1}}, "logit_bias"),
                  ({"messages": user, "stop": [""]}, "stop"),
                  ({"messages": user, "top_logprobs": 3}, "top_logprobs"),
+                 ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {
+                     "url": "x"}}]}]}, "messages[0].content[0]"),
+                 ({"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+                  "messages[0].content[0]"),
+                 ({"messages": [{"role": "user", "content": "x " * 5000}]}, "messages"),
+                 ({"messages": user, "response_format": {"type": "regex"}}, "response_format"),
                  ({}, "messages")]
         for body, param in cases:
             error = self.server.json("POST", "/v1/chat/completions", body, 400)["error"]
             self.assertEqual(error["param"], param, error)
             self.assertEqual(error["type"], "invalid_request_error")
-        self.assertEqual(self.server.chat(404, model="none")["error"]["code"], "model_not_found")
+            self.assertTrue(error["code"], error)
+        message = self.server.chat(400, max_tokens=5000000000)["error"]["message"]
+        self.assertIn("is 5000000000; it must be from 1 to 1000000000", message)
+        error = self.server.chat(404, model="none")["error"]
+        self.assertEqual(error["code"], "model_not_found")
+        self.assertIn(f"{QWEN}, {PHI}", error["message"])
+        self.assertEqual(self.server.json("POST", "/v1/completions", {"prompt": [1, 9999999]},
+                                          400)["error"]["code"], "invalid_value")
+        self.assertIn("no body", self.server.json("POST", "/tokenize", b"", 400)["error"]["message"])
+
+    def test_fields_of_clients_that_mean_nothing_here_are_accepted(self):
+        reply = self.server.chat(max_tokens=1, user="u", metadata={"a": "b"}, store=False,
+                                 service_tier="auto", safety_identifier="s", prompt_cache_key="k")
+        self.assertEqual(reply["usage"]["completion_tokens"], 1)
+        self.server.stream(max_tokens=1, stream_options={"include_obfuscation": False})
+        fields = dict(max_tokens=20, ignore_eos=True, temperature=1, seed=2)
+        texts = [self.server.chat(top_k=k, **fields)["choices"][0]["message"]["content"]
+                 for k in (-1, 0, 1)]
+        self.assertEqual(texts[0], texts[1])  # no limit, as vLLM spells it
+        self.assertNotEqual(texts[0], texts[2])
+
+    def test_other_wrong_requests(self):
         self.server.json("GET", "/nothing", status=404)
         self.server.json("POST", "/v1/models", {}, status=405)
         for body in (b"", b"{", b"[]", b'{"model": "\xff"}', b'{"a":1,"a":2}', b"[" * 100000):
@@ -417,6 +468,13 @@ class Tools(unittest.TestCase):
         bad = {"type": "json_schema", "json_schema": {"schema": {"$dynamicRef": "#x"}}}
         error = self.server.chat(400, tools=self.TOOLS, response_format=bad)["error"]
         self.assertEqual(error["param"], "response_format")
+        regex = {"type": "regex", "regex": "yes|no"}
+        error = self.server.chat(400, tools=self.TOOLS, response_format=regex)["error"]
+        self.assertEqual((error["param"], error["code"]), ("response_format", "unsupported_value"))
+        self.assertIn(self.ask(tool_choice="none", response_format=regex)["message"]["content"],
+                      ("yes", "no"))
+        self.assertTrue(self.ask(tool_choice="required", response_format=regex)["message"][
+            "tool_calls"])
 
     def test_parameters_that_cannot_be_honoured(self):
         function = {"name": "f", "parameters": {"type": "object", "$dynamicRef": "#x"}}

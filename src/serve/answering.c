@@ -110,7 +110,8 @@ static bool submit(struct answering *a, struct request *request, const struct to
     request->n_prompt = prompt->count;
     for (int64_t i = 0; i < a->request.n; i++) {
         if (engine_submit(a->lease.engine, request, &a->generations[a->n_started], &err))
-            return api_refuse_error(error, &err);
+            return api_refuse_error(
+                error, err.status == STATUS_LIMIT ? api_prompt_field(a->request.kind) : NULL, &err);
         a->n_started++;
         request->sampling.seed++;
     }
@@ -150,7 +151,7 @@ static bool submit_all(struct answering *a, const struct token_list *prompts, si
     if (!r->has_seed)
         request.sampling.seed = random_seed();
     if (sampling_check(&request.sampling, &err))
-        return api_refuse_error(error, &err);
+        return api_refuse_error(error, NULL, &err);
     for (size_t i = 0; i < n_prompts; i++)
         if (!submit(a, &request, &prompts[i], error))
             return false;
@@ -227,7 +228,7 @@ bool answering_check(const struct answering *a, const struct choice *choice,
                      struct api_error *error)
 {
     if (choice->stats.finish == FINISH_ERROR)
-        return api_refuse_error(error, &choice->stats.error);
+        return api_refuse_error(error, NULL, &choice->stats.error);
     if (a->out_of_memory || choice->text.failed || choice->tools.held.failed)
         return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the answer");
     if (choice->stats.finish != FINISH_CANCELLED || choice->is_cut)

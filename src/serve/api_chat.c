@@ -45,7 +45,7 @@ bool api_encode_messages(const struct lease *lease, const json_t *messages, cons
         status = tokenizer_encode(engine_tokenizer(engine), strbuf_text(&prompt), prompt.length, 0,
                                   ids, &err);
     strbuf_free(&prompt);
-    return !status || api_refuse_error(error, &err);
+    return !status || api_refuse_error(error, "messages", &err);
 }
 
 /* --- Parts of a choice --- */

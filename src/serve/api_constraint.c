@@ -1,4 +1,4 @@
-/* What a chat request says its answer must be: by response_format, by tools, or by both. */
+/* What a request says its answer must be: by response_format, by tools, or by both. */
 #include "base/memory.h"
 #include "serve/api_request.h"
 #include "serve/tool_calls.h"
@@ -9,7 +9,7 @@
 static bool refuse(const char *field, const struct error *err, struct api_error *error)
 {
     if (err->status == STATUS_MEMORY)
-        return api_refuse_error(error, err);
+        return api_refuse_error(error, field, err);
     return api_refuse(error, 400, "unsupported_value", field, "\"%s\": %s", field, err->message);
 }
 
@@ -19,8 +19,10 @@ static bool constrain_format(const struct api_request *r, struct constraint **co
                              struct api_error *error)
 {
     struct error err = {0};
-    enum status status = r->schema ? constraint_from_schema(r->schema, constraint, &err)
-                                   : constraint_from_any_object(constraint, &err);
+    enum status status = r->regex
+                             ? constraint_from_regex(r->regex, strlen(r->regex), constraint, &err)
+                         : r->schema ? constraint_from_schema(r->schema, constraint, &err)
+                                     : constraint_from_any_object(constraint, &err);
     return !status || refuse("response_format", &err, error);
 }
 
@@ -87,5 +89,5 @@ bool api_request_constrain(const struct api_request *r, struct constraint **cons
     *constraint = NULL;
     if (r->tools && r->tool_choice != TOOLS_NONE)
         return constrain_calls(r, constraint, error);
-    return !r->must_be_json || constrain_format(r, constraint, error);
+    return (!r->must_be_json && !r->regex) || constrain_format(r, constraint, error);
 }

@@ -20,17 +20,18 @@ bool api_refuse(struct api_error *e, unsigned http, const char *code, const char
     return false;
 }
 
-bool api_refuse_error(struct api_error *e, const struct error *err)
+bool api_refuse_error(struct api_error *e, const char *param, const struct error *err)
 {
     switch (err->status) {
     case STATUS_LIMIT:
-        return api_refuse(e, 400, "context_length_exceeded", NULL, "%s", err->message);
+        return api_refuse(e, 400, "context_length_exceeded", param, "%s", err->message);
     case STATUS_INVALID:
     case STATUS_FORMAT:
+        return api_refuse(e, 400, "invalid_value", param, "%s", err->message);
     case STATUS_UNSUPPORTED:
-        return api_refuse(e, 400, NULL, NULL, "%s", err->message);
+        return api_refuse(e, 400, "unsupported_value", param, "%s", err->message);
     case STATUS_NOT_FOUND:
-        return api_refuse(e, 404, "not_found", NULL, "%s", err->message);
+        return api_refuse(e, 404, "not_found", param, "%s", err->message);
     case STATUS_MEMORY:
         api_refuse(e, 503, "out_of_memory", NULL, "%s", err->message);
         e->retry_after = 5;

@@ -18,8 +18,9 @@ struct api_error {
  */
 bool api_refuse(struct api_error *e, unsigned http, const char *code, const char *param,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* The library's error as an answer: its status decides the HTTP status. Returns false. */
-bool api_refuse_error(struct api_error *e, const struct error *err);
+/* The library's error as an answer: its status decides the HTTP status. `param` is the field that
+ * it is about, or NULL. Returns false. */
+bool api_refuse_error(struct api_error *e, const char *param, const struct error *err);
 /* {"error": {...}}; new reference. */
 json_t *api_error_json(const struct api_error *e);
 

@@ -13,8 +13,9 @@ static bool check_range(const struct field *f, const char *name, double value,
 {
     if (value >= f->least && value <= f->most)
         return true;
-    return api_refuse(error, 400, "invalid_value", name, "\"%s\" is %g; it must be from %g to %g",
-                      name, value, f->least, f->most);
+    return api_refuse(error, 400, "invalid_value", name,
+                      "\"%s\" is %.16g; it must be from %.16g to %.16g", name, value, f->least,
+                      f->most);
 }
 
 bool field_read(const struct field *f, const char *name, const json_t *value, void *target,

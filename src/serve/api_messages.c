@@ -13,9 +13,23 @@ static bool read_content(void *target, const char *name, const json_t *value,
                          struct api_error *error)
 {
     struct message *m = target;
+    size_t i;
+    const json_t *part;
     if (!json_is_string(value) && !json_is_array(value))
         return field_wrong_type(name, "a string, or a list of parts of type \"text\"", error);
     m->content = value;
+    json_array_foreach(value, i, part)
+    {
+        const char *type = json_string_value(json_object_get(part, "type"));
+        char where[128];
+        snprintf(where, sizeof where, "%s[%zu]", name, i);
+        if (!type || strcmp(type, "text") != 0 || !json_is_string(json_object_get(part, "text")))
+            return api_refuse(
+                error, 400, type ? "unsupported_value" : "invalid_type", where,
+                "\"%s\" is not {\"type\": \"text\", \"text\": \"...\"}: the models of "
+                "this server read text only",
+                where);
+    }
     return true;
 }
 

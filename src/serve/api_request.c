@@ -85,7 +85,9 @@ static bool read_stream_options(void *target, const char *name, const json_t *va
                                 struct api_error *error)
 {
     static const struct field fields[] = {
-        {"include_usage", FIELD_BOOL, .offset = offsetof(struct api_request, include_usage)}, {0}};
+        {"include_usage", FIELD_BOOL, .offset = offsetof(struct api_request, include_usage)},
+        {"include_obfuscation", FIELD_IGNORED},
+        {0}};
     return fields_read(fields, ~0u, value, name, target, error);
 }
 
@@ -149,13 +151,14 @@ static bool read_logprob_count(void *target, const char *name, const json_t *val
 }
 
 struct response_format {
-    const char *type;
+    const char *type, *regex;
     const json_t *json_schema;
 };
 
 static const struct field format_fields[] = {
     {"type", FIELD_STRING, .offset = offsetof(struct response_format, type)},
     {"json_schema", FIELD_OBJECT, .offset = offsetof(struct response_format, json_schema)},
+    {"regex", FIELD_STRING, .offset = offsetof(struct response_format, regex)},
     {0}};
 
 static bool keep_schema(void *target, const char *name, const json_t *value,
@@ -172,6 +175,13 @@ static const struct field schema_fields[] = {{"name", FIELD_IGNORED},
                                              {"schema", FIELD_CUSTOM, .read = keep_schema},
                                              {0}};
 
+static bool read_schema(struct api_request *r, const json_t *json_schema, struct api_error *error)
+{
+    static const char name[] = "response_format.json_schema";
+    return fields_read(schema_fields, ~0u, json_schema, name, r, error) &&
+           (r->schema || field_wrong_type(name, "an object with a \"schema\"", error));
+}
+
 static bool read_response_format(void *target, const char *name, const json_t *value,
                                  struct api_error *error)
 {
@@ -179,17 +189,19 @@ static bool read_response_format(void *target, const char *name, const json_t *v
     struct response_format format = {0};
     if (!fields_read(format_fields, ~0u, value, name, &format, error))
         return false;
-    bool has_schema = format.type && !strcmp(format.type, "json_schema");
-    r->must_be_json = has_schema || (format.type && !strcmp(format.type, "json_object"));
-    if (!r->must_be_json && (!format.type || strcmp(format.type, "text") != 0))
-        return field_wrong_type(name, "an object of type text, json_object or json_schema", error);
-    if (!has_schema)
-        return true;
-    if (!format.json_schema || !fields_read(schema_fields, ~0u, format.json_schema,
-                                            "response_format.json_schema", r, error))
-        return error->http ? false : field_wrong_type(name, "one with a \"json_schema\"", error);
-    return r->schema ||
-           field_wrong_type("response_format.json_schema", "an object with a \"schema\"", error);
+    const char *type = format.type ? format.type : "";
+    bool has_schema = !strcmp(type, "json_schema"), has_regex = !strcmp(type, "regex");
+    r->must_be_json = has_schema || !strcmp(type, "json_object");
+    if (!r->must_be_json && !has_regex && strcmp(type, "text") != 0)
+        return field_wrong_type(name, "an object of type text, json_object, json_schema or regex",
+                                error);
+    if (has_schema != !!format.json_schema || has_regex != !!format.regex)
+        return field_wrong_type(name,
+                                "one whose \"json_schema\" goes with the type json_schema, and "
+                                "\"regex\" with the type regex",
+                                error);
+    r->regex = format.regex;
+    return !has_schema || read_schema(r, format.json_schema, error);
 }
 
 /* --- Tools --- */
@@ -305,6 +317,12 @@ static bool check_tools(const struct api_request *r, struct api_error *error)
         return api_refuse(error, 400, "invalid_value", "tool_choice",
                           "\"tool_choice\" names %s, which is not among the \"tools\"",
                           r->tool_name);
+    if (r->regex && r->tools && r->tool_choice == TOOLS_AUTO)
+        return api_refuse(
+            error, 400, "unsupported_value", "response_format",
+            "\"response_format\" of type regex cannot stand beside \"tools\" that the "
+            "model may call or not; json_schema can, or ask for \"tool_choice\": "
+            "\"none\" or \"required\"");
     return true;
 }
 
@@ -327,7 +345,7 @@ static const struct field fields[] = {
     {"stream_options", FIELD_CUSTOM, .kinds = ANSWER, .read = read_stream_options},
     {"temperature", FIELD_NUMBER, .kinds = ANSWER, AT(temperature), .least = 0, .most = 2},
     {"top_p", FIELD_NUMBER, .kinds = ANSWER, AT(top_p), .least = 0, .most = 1},
-    {"top_k", FIELD_INTEGER, .kinds = ANSWER, AT(top_k), .least = 0, .most = INT32_MAX},
+    {"top_k", FIELD_INTEGER, .kinds = ANSWER, AT(top_k), .least = -1, .most = INT32_MAX},
     {"min_p", FIELD_NUMBER, .kinds = ANSWER, AT(min_p), .least = 0, .most = 1},
     {"repetition_penalty", FIELD_NUMBER, .kinds = ANSWER, AT(repetition_penalty), .least = 0.01,
      .most = 100},
@@ -343,7 +361,7 @@ static const struct field fields[] = {
     {"top_logprobs", FIELD_INTEGER, AT(top_logprobs), .kinds = API_CHAT, .least = 0,
      .most = MAX_TOP_LOGPROBS},
     {"ignore_eos", FIELD_BOOL, .kinds = ANSWER, AT(ignore_eos)},
-    {"response_format", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_response_format},
+    {"response_format", FIELD_CUSTOM, .kinds = ANSWER, .read = read_response_format},
     {"tools", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tools},
     {"tool_choice", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_tool_choice},
     {"parallel_tool_calls", FIELD_CUSTOM, .kinds = API_CHAT, .read = read_parallel},
@@ -355,21 +373,25 @@ static const struct field fields[] = {
     {"metadata", FIELD_IGNORED},
     {"safety_identifier", FIELD_IGNORED},
     {"prompt_cache_key", FIELD_IGNORED},
+    {"store", FIELD_IGNORED},
+    {"service_tier", FIELD_IGNORED},
     {0}};
+
+enum { TOP_K_ABSENT = -2 };
 
 /* --- The whole --- */
 
+const char *api_prompt_field(enum api_kind kind)
+{
+    return kind == API_CHAT ? "messages" : kind == API_COMPLETION ? "prompt" : "input";
+}
+
 static bool check_together(const struct api_request *r, struct api_error *error)
 {
-    if (r->kind == API_CHAT && !r->messages)
-        return api_refuse(error, 400, "missing_required_parameter", "messages",
-                          "\"messages\" is missing");
-    if (r->kind == API_COMPLETION && !r->prompt)
-        return api_refuse(error, 400, "missing_required_parameter", "prompt",
-                          "\"prompt\" is missing");
-    if (r->kind == API_EMBEDDING && !r->prompt)
-        return api_refuse(error, 400, "missing_required_parameter", "input",
-                          "\"input\" is missing");
+    const char *prompt = api_prompt_field(r->kind);
+    if (!r->messages && !r->prompt)
+        return api_refuse(error, 400, "missing_required_parameter", prompt, "\"%s\" is missing",
+                          prompt);
     if (r->top_logprobs > 0 && !r->logprobs)
         return api_refuse(error, 400, "invalid_value", "top_logprobs",
                           "\"top_logprobs\" needs \"logprobs\": true");
@@ -393,7 +415,7 @@ bool api_request_read(enum api_kind kind, const json_t *document, struct api_req
                               .top_p = NAN,
                               .min_p = NAN,
                               .repetition_penalty = NAN,
-                              .top_k = -1};
+                              .top_k = TOP_K_ABSENT};
     return fields_read(fields, kind, document, NULL, r, error) && check_together(r, error);
 }
 
@@ -416,8 +438,8 @@ struct sampling api_request_sampling(const struct api_request *r, struct samplin
     sampled |= set(&s.top_p, r->top_p);
     sampled |= set(&s.min_p, r->min_p);
     set(&s.repetition_penalty, r->repetition_penalty);
-    if (r->top_k >= 0) {
-        s.top_k = r->top_k;
+    if (r->top_k != TOP_K_ABSENT) {
+        s.top_k = r->top_k > 0 ? r->top_k : 0; /* -1 is what vLLM calls no limit */
         sampled = true;
     }
     if (sampled) /* who names a sampling parameter wants sampling */

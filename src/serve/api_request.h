@@ -36,7 +36,7 @@ struct api_request {
     bool logprobs;
     int64_t top_logprobs;
 
-    /* NAN, or -1 for top_k: as the model's generation_config says. */
+    /* NAN, or TOP_K_ABSENT: as the model's generation_config says. */
     double temperature, top_p, min_p, repetition_penalty;
     int64_t top_k;
     double frequency_penalty, presence_penalty;
@@ -59,12 +59,15 @@ struct api_request {
 
     bool must_be_json;    /* response_format json_object or json_schema */
     const json_t *schema; /* NULL: any object */
+    const char *regex;    /* response_format regex: of the whole answer; NULL: none */
 };
 
 /* `document` must outlive the request. False with `error` filled; api_request_free() in any
  * case. */
 bool api_request_read(enum api_kind kind, const json_t *document, struct api_request *request,
                       struct api_error *error);
+/* "messages", "prompt" or "input". */
+const char *api_prompt_field(enum api_kind kind);
 /* The function of this name among the tools; NULL if there is none. */
 const json_t *api_request_tool(const struct api_request *request, const char *name);
 /* What the answer must be; NULL: anything. The caller releases it. False with `error` filled for a

@@ -44,7 +44,7 @@ bool api_encode_prompt(const struct lease *lease, const char *name, const json_t
         return refuse_no_tokenizer(lease, error);
     if (tokenizer_encode(tokenizer, json_string_value(prompt), json_string_length(prompt),
                          add_special ? TOKENIZER_ADD_SPECIAL : 0, ids, &err))
-        return api_refuse_error(error, &err);
+        return api_refuse_error(error, name, &err);
     return true;
 }
 
@@ -64,7 +64,7 @@ bool api_start_prompts(struct answering *a, struct api_error *error)
         return api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the prompts");
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
-        ok = api_encode_prompt(&a->lease, a->request.kind == API_EMBEDDING ? "input" : "prompt",
+        ok = api_encode_prompt(&a->lease, api_prompt_field(a->request.kind),
                                prompt_at(&a->request, i), true, &prompts[i], error);
     ok = ok && answering_start(a, prompts, n, error);
     for (size_t i = 0; i < n; i++)
@@ -146,7 +146,7 @@ static json_t *detokenize(const struct tokens_request *r, const struct lease *le
     bool ok =
         tokenizer ? add_ids("tokens", r->tokens, &ids, error) : refuse_no_tokenizer(lease, error);
     if (ok && tokenizer_decode(tokenizer, ids.ids, ids.count, 0, &text, &err))
-        ok = api_refuse_error(error, &err);
+        ok = api_refuse_error(error, "tokens", &err);
     json_t *reply = ok ? json_pack("{s:s%}", "prompt", strbuf_text(&text), text.length) : NULL;
     token_list_free(&ids);
     strbuf_free(&text);

@@ -147,6 +147,11 @@ json_t *exchange_body_json(struct exchange *x, struct api_error *error)
         api_refuse(error, 503, "out_of_memory", NULL, "out of memory for the request");
         return NULL;
     }
+    if (x->body.length == 0) {
+        api_refuse(error, 400, "invalid_json", NULL,
+                   "the request has no body; it must be a JSON object");
+        return NULL;
+    }
     if (!utf8_valid(text, x->body.length)) {
         api_refuse(error, 400, "invalid_utf8", NULL, "the request body is not valid UTF-8");
         return NULL;

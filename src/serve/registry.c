@@ -303,15 +303,30 @@ static struct resident *find(struct registry *r, const char *model, const char *
     return NULL;
 }
 
-static bool refuse_name(const char *model, const char *adapter, struct api_error *error)
+/* "a, b, c": what requests may ask for, as far as it fits. */
+static void list_names(const struct registry *r, char *list, size_t size)
 {
+    size_t length = 0;
+    *list = 0;
+    for (size_t i = 0; i < r->n_residents && length < size; i++)
+        length += (size_t)snprintf(list + length, size - length, "%s%s", i > 0 ? ", " : "",
+                                   r->residents[i].name);
+    if (length >= size)
+        snprintf(list + size - sizeof " ...", sizeof " ...", " ...");
+}
+
+static bool refuse_name(const struct registry *r, const char *model, const char *adapter,
+                        struct api_error *error)
+{
+    char names[400];
+    list_names(r, names, sizeof names);
     if (adapter)
         return api_refuse(error, 404, "model_not_found", "adapter",
-                          "there is no adapter \"%s\" for that model here; GET /v1/models lists "
-                          "models and, behind a colon, their adapters",
-                          adapter);
+                          "there is no adapter \"%.200s\" for that model here, but: %s (adapters "
+                          "stand behind a colon)",
+                          adapter, names);
     return api_refuse(error, 404, "model_not_found", "model",
-                      "there is no model \"%s\" here; GET /v1/models lists them", model);
+                      "there is no model \"%.200s\" here, but: %s", model, names);
 }
 
 /* Waits until something changed; false once it is `end` by clock_seconds(). */
@@ -374,7 +389,7 @@ bool registry_acquire(struct registry *r, const char *model, const char *adapter
 {
     struct resident *m = find(r, model, adapter);
     if (!m)
-        return refuse_name(model, adapter, error);
+        return refuse_name(r, model, adapter, error);
     pthread_mutex_lock(&r->mutex);
     bool has_place = take_place(r, m, n_answers, error);
     bool ok = has_place && make_loaded(r, m, error);
@@ -432,6 +447,19 @@ json_t *registry_list(struct registry *r)
         json_array_append_new(data, describe(r, &r->residents[i]));
     pthread_mutex_unlock(&r->mutex);
     return json_pack("{s:s, s:o}", "object", "list", "data", data);
+}
+
+json_t *registry_describe(struct registry *r, const char *model, struct api_error *error)
+{
+    const struct resident *m = find(r, model, NULL);
+    if (!m) {
+        refuse_name(r, model, NULL, error);
+        return NULL;
+    }
+    pthread_mutex_lock(&r->mutex);
+    json_t *entry = describe(r, m);
+    pthread_mutex_unlock(&r->mutex);
+    return entry;
 }
 
 size_t registry_count(const struct registry *r)

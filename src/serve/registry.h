@@ -57,5 +57,7 @@ void registry_view(struct registry *registry, struct model_view *views, size_t n
 
 /* OpenAI's list of models; new reference. */
 json_t *registry_list(struct registry *registry);
+/* The list's entry of that name; NULL with `error` filled if there is none. */
+json_t *registry_describe(struct registry *registry, const char *model, struct api_error *error);
 
 #endif

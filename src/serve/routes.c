@@ -17,15 +17,24 @@ static const struct route routes[] = {
     {"POST", "/detokenize", api_detokenize},
 };
 
+/* Paths that have more behind them, or stand for many. */
+static const struct route *find_pattern(const char *path)
+{
+    static const struct route model = {"GET", API_MODEL_PATH, api_model};
+    static const struct route runs = {"GET", "/runs", runs_reply};
+    static const struct route page = {"GET", "/", page_reply, .is_open = true};
+    if (!strncmp(path, API_MODEL_PATH, strlen(API_MODEL_PATH)))
+        return &model;
+    return runs_is_path(path) ? &runs : page_find(path) ? &page : NULL;
+}
+
 const struct route *route_find(bool is_preflight, const char *method, const char *path,
                                struct api_error *error)
 {
     static const struct route preflight = {"OPTIONS", "*", api_preflight, .is_open = true};
-    static const struct route runs = {"GET", "/runs", runs_reply};
-    static const struct route page = {"GET", "/", page_reply, .is_open = true};
     if (is_preflight)
         return &preflight;
-    const struct route *route = runs_is_path(path) ? &runs : page_find(path) ? &page : NULL;
+    const struct route *route = find_pattern(path);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (!strcmp(routes[i].path, path))
             route = &routes[i];

@@ -349,7 +349,7 @@ static enum status open_listener(struct server *s, struct error *err)
     return STATUS_OK;
 }
 
-/* No path here needs escapes, so that none is looked at: "/%00x" is not "/". */
+/* Escapes in paths stay as they are ("/%00x" is not "/"); api_model() alone looks at them. */
 static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context, (void)connection;

@@ -47,6 +47,8 @@ void api_chat_completions(struct exchange *x);
 void api_completions(struct exchange *x);
 void api_embeddings(struct exchange *x);
 void api_models(struct exchange *x);
+#define API_MODEL_PATH "/v1/models/" /* with a model's name behind it */
+void api_model(struct exchange *x);
 void api_health(struct exchange *x);
 void api_preflight(struct exchange *x);
 void api_machine(struct exchange *x);

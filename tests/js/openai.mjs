@@ -15,6 +15,8 @@ const tests = {
   async models() {
     const list = await client.models.list();
     assert.deepEqual(list.data.map((entry) => entry.id), [QWEN, PHI]);
+    for (const entry of list.data)
+      assert.equal((await client.models.retrieve(entry.id)).id, entry.id);
   },
 
   async chat({ model, settings }) {
