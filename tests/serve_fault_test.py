@@ -65,6 +65,25 @@ class Clients(unittest.TestCase):
             head.close()
             self.assertTrue(closed)
 
+    def test_a_head_of_one_byte_at_a_time_is_cut_off(self):
+        with Server("--receive-timeout", "1") as server:
+            slow, closed = raw(server, b"GET /v1/models HTTP/1.1\r\nA: "), False
+            slow.settimeout(0.1)
+            deadline = time.monotonic() + 60
+            while not closed and time.monotonic() < deadline:
+                try:
+                    slow.sendall(b"b")
+                    closed = not slow.recv(1)
+                except socket.timeout:
+                    pass
+                except OSError:
+                    closed = True
+            slow.close()
+            self.assertTrue(closed)
+            self.assertTrue(wait_until(lambda: [x.get("status") for x in server.lines()
+                                                if "id" in x] == [408]))
+            answer(server)
+
     def test_slow_readers_delay_nobody(self):
         with Server() as server:
             expected = answer(server)
@@ -188,11 +207,16 @@ class Limits(unittest.TestCase):
             expected = answer(server)
             shutil.rmtree(copies)
             self.assertEqual(answer(server), expected)
-            error = server.chat(503, model=PHI)["error"]
-            self.assertIn(PHI, error["message"])
-            self.assertEqual(answer(server), expected)
+            for _ in range(2):
+                error = server.chat(503, model=PHI)["error"]
+                self.assertEqual(error["code"], "model_load_failed")
+                self.assertIn(PHI, error["message"])
+                self.assertEqual(answer(server), expected)
             failures = [x for x in server.lines() if x.get("event") == "model_load_failed"]
+            self.assertEqual(len(failures), 2)
             self.assertIn("error", failures[0])
+            shutil.copytree(MODELS / PHI, copies / PHI) # it is back
+            answer(server, model=PHI)
 
 
 class Log(unittest.TestCase):

@@ -334,7 +334,7 @@ class Api(unittest.TestCase):
         self.server.json("POST", "/v1/models", {}, status=405)
         for body in (b"", b"{", b"[]", b'{"model": "\xff"}', b'{"a":1,"a":2}', b"[" * 100000):
             error = self.server.json("POST", "/v1/chat/completions", body, 400)["error"]
-            self.assertIn(error["code"], ("invalid_json", "invalid_utf8"))
+            self.assertEqual(error["code"], "invalid_utf8" if b"\xff" in body else "invalid_json")
 
 
 class Turns(unittest.TestCase):
