@@ -75,6 +75,9 @@ class Schemas:
         if self.chance(0.5):
             schema["minItems"] = self.random.randrange(3)
             schema["maxItems"] = schema["minItems"] + self.random.randrange(1, 4)
+        if "prefixItems" in schema and self.chance(0.3):
+            schema["unevaluatedItems"] = schema.pop("items")
+            return schema
         if self.chance(0.3):
             schema["contains"] = self.plain()
             if self.chance(0.5):
@@ -147,7 +150,11 @@ class Schemas:
                 branches.append(branch)
             return {"oneOf": branches}
         if kind == 2:
-            return {"allOf": [self.object(depth), {"properties": {"a": {"type": "string"}}}]}
+            schema = {"allOf": [self.object(depth), {"properties": {"a": {"type": "string"}}}]}
+            # python3-jsonschema takes the keywords of such a schema for names that are evaluated.
+            if not isinstance(schema["allOf"][0].get("additionalProperties"), dict):
+                schema["unevaluatedProperties"] = self.random.choice([False, self.number()])
+            return schema
         return {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}
 
     def schema(self, depth):

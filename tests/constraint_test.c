@@ -321,6 +321,56 @@ static void test_conditions(void **state)
     check_documents(table, sizeof table / sizeof *table, from_schema);
 }
 
+static void test_unevaluated(void **state)
+{
+    (void)state;
+    static const struct documents table[] = {
+        {"{\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/$defs/base\"}],\"properties\":{\"b\":{}},"
+         "\"patternProperties\":{\"^x\":{}},\"unevaluatedProperties\":false,"
+         "\"$defs\":{\"base\":{\"properties\":{\"a\":{\"type\":\"integer\"}}}}}",
+         {"{}", "{\"b\": 1}", "{\"b\": 1, \"a\": 2}", "{\"x1\": 1}"},
+         {"{\"c\": 1}", "{\"a\": \"\"}", "{\"b\": 1, \"y\": 2}"}},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{}},\"unevaluatedProperties\":{\"type\":"
+         "\"integer\"}}",
+         {"{\"a\": \"\"}", "{\"a\": \"\", \"b\": 1}"},
+         {"{\"b\": \"\"}", "{\"b\": 1.5}"}},
+        /* A schema below allOf does not see what stands beside it; the one above sees all. */
+        {"{\"type\":\"object\",\"properties\":{\"a\":{}},"
+         "\"allOf\":[{\"properties\":{\"b\":{}},\"unevaluatedProperties\":false}]}",
+         {"{}", "{\"b\": 1}"},
+         {"{\"a\": 1}"}},
+        {"{\"type\":\"object\",\"allOf\":[{\"unevaluatedProperties\":{\"type\":\"null\"}}],"
+         "\"unevaluatedProperties\":false}",
+         {"{}", "{\"a\": null}"},
+         {"{\"a\": 1}"}},
+        /* Branches that look at nothing else are no obstacle, and what "not" looks at is not
+         * looked at. */
+        {"{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}},\"unevaluatedProperties\":false,"
+         "\"anyOf\":[{\"required\":[\"a\"]},{\"properties\":{\"b\":{\"const\":1}},"
+         "\"required\":[\"b\"]}],\"not\":{\"required\":[\"c\"]}}",
+         {"{\"a\": 1}", "{\"b\": 1}", "{\"a\": 1, \"b\": 2}"},
+         {"{\"b\": 2}", "{\"a\": 1, \"c\": 1}", "{}"}},
+        {"{\"type\":\"array\",\"allOf\":[{\"prefixItems\":[{},{\"type\":\"null\"}]}],"
+         "\"prefixItems\":[{"
+         "\"type\":\"integer\"}],\"unevaluatedItems\":false}",
+         {"[]", "[1]", "[1, null]"},
+         {"[\"\"]", "[1, 2]", "[1, null, 3]"}},
+        {"{\"type\":\"array\",\"unevaluatedItems\":{\"type\":\"integer\"}}",
+         {"[]", "[1, 2]"},
+         {"[\"\"]"}},
+        {"{\"type\":\"array\",\"allOf\":[{\"items\":{\"type\":\"integer\"}}],\"unevaluatedItems\":"
+         "false}",
+         {"[1, 2]"},
+         {"[\"\"]"}},
+        {"{\"type\":\"array\",\"allOf\":[{\"prefixItems\":[{}],\"allOf\":[{\"$ref\":\"#/allOf/"
+         "0\"}]}],"
+         "\"unevaluatedItems\":false}",
+         {"[]", "[1]"},
+         {"[1, 2]"}},
+    };
+    check_documents(table, sizeof table / sizeof *table, from_schema);
+}
+
 static void test_counts_and_names(void **state)
 {
     (void)state;
@@ -390,8 +440,20 @@ static void test_refused_schemas(void **state)
          "#/properties/a~1b: \"not\": "},
         {"{\"if\":{\"pattern\":\"a\"},\"then\":{}}", STATUS_UNSUPPORTED, "#: \"if\": "},
         {"{\"items\":{\"uniqueItems\":true}}", STATUS_UNSUPPORTED, "#/items: \"uniqueItems\": "},
-        {"{\"anyOf\":[{},{\"unevaluatedItems\":{}}]}", STATUS_UNSUPPORTED,
-         "#/anyOf/1: \"unevaluatedItems\": "},
+        {"{\"anyOf\":[{},{\"contains\":{\"type\":\"null\"},\"unevaluatedItems\":{}}]}",
+         STATUS_UNSUPPORTED, "#/anyOf/1: \"unevaluatedItems\": "},
+        {"{\"anyOf\":[{\"prefixItems\":[{}]},{}],\"unevaluatedItems\":false}", STATUS_UNSUPPORTED,
+         "#: \"unevaluatedItems\": "},
+        {"{\"$defs\":{\"a\":{\"oneOf\":[{\"properties\":{\"x\":{}}},{}]}},\"$ref\":\"#/$defs/a\","
+         "\"unevaluatedProperties\":false}",
+         STATUS_UNSUPPORTED, "#: \"unevaluatedProperties\": "},
+        {"{\"if\":{\"required\":[\"x\"]},\"then\":{\"additionalProperties\":true},"
+         "\"unevaluatedProperties\":false}",
+         STATUS_UNSUPPORTED, "#: \"unevaluatedProperties\": "},
+        {"{\"dependentSchemas\":{\"x\":{\"patternProperties\":{\"^a\":{}}}},"
+         "\"unevaluatedProperties\":false}",
+         STATUS_UNSUPPORTED, "#: \"unevaluatedProperties\": "},
+        {"{\"unevaluatedProperties\":1}", STATUS_INVALID, "additionalProperties"},
         {"{\"contains\":{\"format\":\"date\"},\"maxContains\":1}", STATUS_UNSUPPORTED,
          "#: \"contains\": "},
         {"{\"propertyNames\":{\"maxLength\":3}}", STATUS_UNSUPPORTED, "#: \"propertyNames\": "},
@@ -475,6 +537,17 @@ static void test_hostile_inputs(void **state)
     enum status status = compile_schema(strbuf_text(&deep), &constraint, NULL);
     assert_true(status == STATUS_OK || status == STATUS_LIMIT);
     constraint_release(constraint);
+    strbuf_truncate(&deep, 0); /* 2 to the 300th ways down */
+    strbuf_add(&deep, "{\"unevaluatedItems\":false,\"if\":{\"$ref\":\"#/$defs/d0\"},\"$defs\":{");
+    for (size_t i = 0; i < 300; i++)
+        strbuf_printf(&deep,
+                      "\"d%zu\":{\"anyOf\":[{\"$ref\":\"#/$defs/d%zu\"},"
+                      "{\"$ref\":\"#/$defs/d%zu\"}]},",
+                      i, i + 1, i + 1);
+    strbuf_add(&deep, "\"d300\":true}}");
+    constraint = NULL;
+    status = compile_schema(strbuf_text(&deep), &constraint, NULL);
+    assert_int_equal(status, STATUS_LIMIT);
     strbuf_add(&wide, "{\"type\":\"object\",\"properties\":{");
     for (size_t i = 0; i < 2000; i++)
         strbuf_printf(&wide, "%s\"p%zu\":{\"pattern\":\"(a|b)*%zu(a|b){9}\"}", i ? "," : "", i, i);
@@ -758,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_combinations),
         cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_unevaluated),
         cmocka_unit_test(test_counts_and_names),
         cmocka_unit_test(test_regexes),
         cmocka_unit_test(test_refused_schemas),

@@ -515,8 +515,13 @@ static enum status derive_dependencies(struct compiler *c, const struct item *it
 
 enum status derived_schemas(struct compiler *c, const struct item *item, const json_t **derived)
 {
-    static const char *const keywords[] = {"not", "if", "dependentRequired", "dependentSchemas",
-                                           "dependencies"};
+    static const char *const keywords[] = {"not",
+                                           "if",
+                                           "dependentRequired",
+                                           "dependentSchemas",
+                                           "dependencies",
+                                           "unevaluatedProperties",
+                                           "unevaluatedItems"};
     bool has_any = false;
     *derived = NULL;
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
@@ -530,7 +535,9 @@ enum status derived_schemas(struct compiler *c, const struct item *item, const j
     enum status status = derive_not(c, item, list);
     if (!status)
         status = derive_if(c, item, list);
-    return status ? status : derive_dependencies(c, item, list);
+    if (!status)
+        status = derive_dependencies(c, item, list);
+    return status ? status : derive_unevaluated(c, item, list);
 }
 
 /* Branch i, and none of those that it has values in common with. */

@@ -97,7 +97,9 @@ static bool is_used(const char *keyword)
                                        "else",
                                        "dependentRequired",
                                        "dependentSchemas",
-                                       "dependencies"};
+                                       "dependencies",
+                                       "unevaluatedProperties",
+                                       "unevaluatedItems"};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
         if (!strcmp(keyword, used[i]))
             return true;

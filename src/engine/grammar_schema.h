@@ -1,6 +1,7 @@
 /* JSON Schema to grammar. grammar_schema.c drives and resolves, grammar_scalar.c makes strings,
  * numbers and enumerations, grammar_container.c objects and arrays, grammar_distinct.c answers
- * whether alternatives exclude each other, grammar_derive.c says some keywords by others.
+ * whether alternatives exclude each other, grammar_derive.c and grammar_unevaluated.c say some
+ * keywords by others.
  *
  * The unit of work is a conjunction: schemas all of which a value must satisfy. It is flattened
  * ($ref and allOf join it), split where it has alternatives (anyOf, oneOf), and what is left is a
@@ -148,6 +149,9 @@ enum status derived_opposite(struct compiler *c, const struct item *item, const 
 /* "oneOf" as "anyOf"; distinct [n, n] tells which branches have no value in common. */
 enum status derived_one_of(struct compiler *c, const struct item *item, const bool *distinct,
                            const json_t **derived);
+
+/* grammar_unevaluated.c: adds what "unevaluatedProperties" and "unevaluatedItems" say. */
+enum status derive_unevaluated(struct compiler *c, const struct item *item, json_t *list);
 
 /* grammar_distinct.c: *distinct tells whether no value satisfies both. */
 enum status conjunctions_distinct(struct compiler *c, const struct conjunction *a,
