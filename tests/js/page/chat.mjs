@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  answerAtPaces,
   answerWith,
   close,
   download,
@@ -123,6 +124,40 @@ export const tests = {
     await page.locator(".reply[aria-busy=true] .figures", { hasText: "tokens/s" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByText("Stopped").waitFor();
+    await close(page);
+  },
+
+  async theMeterStaysWhileAnAnswerComes() {
+    const page = await open();
+    const meter = page.getByRole("meter", { name: "Context" });
+    await say(page, "Hello");
+    await meter.waitFor();
+    const server = await answerAtPaces(page, { [MODELS[0]]: 250 });
+    await message(page).fill("Go on.");
+    await page.keyboard.press("Enter");
+    await page.locator(".reply[aria-busy=true] .prose > *").first().waitFor();
+    assert.ok(await meter.isVisible());
+    await page.keyboard.press("Escape");
+    await page.getByText("Stopped").waitFor();
+    server.close();
+    await close(page);
+  },
+
+  async whoReadsFurtherUpGetsBackToTheEnd() {
+    const page = await open();
+    await answerWith(page, "A paragraph.\n\n".repeat(80));
+    await say(page, "Write much.");
+    const box = page.locator(".messages");
+    const distance = () => box.evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight);
+    const toEnd = page.getByRole("button", { name: "To the end" });
+    assert.ok((await distance()) < 2, "it does not follow the answer");
+    assert.equal(await toEnd.count(), 0);
+    await box.evaluate((e) => e.scrollTo(0, 300));
+    await toEnd.waitFor();
+    await shoot(page, "scrolled-up");
+    await toEnd.click();
+    await toEnd.waitFor({ state: "detached" });
+    assert.ok((await distance()) < 2);
     await close(page);
   },
 
@@ -304,6 +339,12 @@ export const tests = {
     assert.equal(await link.getAttribute("target"), "_blank");
     assert.match(await link.getAttribute("rel"), /noopener/);
     assert.equal(await prose.locator("td").count(), 2);
+    const sides = (selector) =>
+      prose.locator(selector).evaluateAll((all) => all.map((e) => getComputedStyle(e).textAlign));
+    assert.deepEqual([await sides("th"), await sides("td")], [
+      ["left", "right"],
+      ["start", "right"],
+    ]);
     assert.equal(await prose.locator("ol > li").count(), 2);
     assert.equal(
       await prose.locator("li figure.code").getByRole("button", { name: "Copy" }).count(),

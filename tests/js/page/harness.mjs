@@ -99,6 +99,7 @@ export const makeEndless = (page) =>
         ...route.request().postDataJSON(),
         ignore_eos: true,
         max_tokens: 900,
+        n: 16, // all in one text
         temperature: 1,
         logprobs: true,
         top_logprobs: 20,

@@ -1,10 +1,11 @@
 // Languages, light and dark, phones, keyboards, screen readers.
 import assert from "node:assert/strict";
 import {
+  answerAtPaces,
   answerWith,
   close,
-  makeEndless,
   message,
+  MODELS,
   open,
   replies,
   say,
@@ -102,6 +103,20 @@ export const tests = {
     await page.locator("nav").waitFor({ state: "hidden" });
     await say(page, "Write a Python function that returns the even numbers of a list.");
     assert.ok((await overflow()) <= 0);
+    const columns = ["Parameters", "Licence", "Quantization", "Description", "Architecture"];
+    const rows = [columns, columns.map(() => "---"), columns].map((row) => row.join("|"));
+    await answerWith(page, rows.join("\n"));
+    await say(page, "And a table.");
+    const lines = await page.locator(".prose th").evaluateAll((all) =>
+      all.map((e) => {
+        const range = document.createRange();
+        range.selectNodeContents(e);
+        return range.getClientRects().length;
+      }),
+    );
+    assert.deepEqual(lines, [1, 1, 1, 1, 1], "words are broken");
+    assert.ok((await overflow()) <= 0);
+    await page.unroute("**/v1/chat/completions");
     await page.getByRole("button", { name: "Settings", exact: true }).click();
     await page.getByLabel("Temperature").fill("0.3");
     await shoot(page, "phone-settings");
@@ -136,12 +151,13 @@ export const tests = {
     await page.keyboard.press("Shift+Enter");
     await page.keyboard.type("two");
     assert.equal(await message(page).inputValue(), "one\ntwo");
-    await makeEndless(page);
+    const server = await answerAtPaces(page, { [MODELS[0]]: 250 });
     await page.keyboard.press("Enter");
     assert.equal(await message(page).inputValue(), "");
     await page.locator(".reply .prose > *").first().waitFor();
     await page.keyboard.press("Escape");
     await page.getByText("Stopped").waitFor();
+    server.close();
     await page.keyboard.press("Tab"); // Send has nothing to send: the sidebar comes next
     const outline = await page.evaluate(() => {
       document.querySelector("nav a").focus();

@@ -55,7 +55,12 @@ export function ChatView({ id }: { id: string }) {
       <section class="chat-main" aria-label={words.chat}>
         <header class="bar">
           <ModelSelect label={words.model} value={conversation.model} onChange={setModel} />
-          <ContextMeter model={conversation.model} messages={state ? [] : next} />
+          <ContextMeter
+            key={conversation.id}
+            model={conversation.model}
+            messages={next}
+            isPaused={state !== undefined}
+          />
           <IconButton
             icon="settings"
             label={words.settings}

@@ -8,15 +8,17 @@ const WAIT = 400; // milliseconds without a key pressed
 interface Props {
   model: string;
   messages: ChatMessage[]; // with the draft
+  isPaused: boolean; // while an answer comes: shows what was counted last
 }
 
 // How much of the context the next request would take. Nothing is loaded for this.
-export function ContextMeter({ model, messages }: Props) {
+export function ContextMeter({ model, messages, isPaused }: Props) {
   const words = useWords();
   const [use, setUse] = useState<{ count: number; max_model_len: number } | null>(null);
   const isLoaded = useStore(models).some((entry) => entry.id === model && entry.loaded);
   const key = JSON.stringify(messages);
   useEffect(() => {
+    if (isPaused) return undefined;
     if (!isLoaded || messages.length === 0) {
       setUse(null);
       return undefined;
@@ -29,7 +31,7 @@ export function ContextMeter({ model, messages }: Props) {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [model, isLoaded, key]);
+  }, [model, isLoaded, isPaused, key]);
   if (!use) return null;
   const share = Math.min(1, use.count / use.max_model_len);
   const text = fill(words.contextUse, { used: use.count, size: use.max_model_len });

@@ -1,5 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Running } from "./answer";
+import { useWords } from "../i18n";
+import { IconButton } from "../parts/icon_button";
 import { Question } from "./question";
 import { Reply } from "./reply";
 import type { Conversation, Message } from "./tree";
@@ -25,12 +27,15 @@ function useAnnouncement(messages: Message[], isBusy: boolean): string {
 
 // Follows the end of the conversation, unless the reader has scrolled away from it.
 export function MessageList({ conversation, messages, running }: Props) {
+  const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const [isAway, setAway] = useState(false); // what atEnd is not, for the button
   const isBusy = running !== undefined;
   const announcement = useAnnouncement(messages, isBusy);
   useLayoutEffect(() => {
     atEnd.current = true;
+    setAway(false);
   }, [conversation.id, isBusy]);
   useLayoutEffect(() => {
     if (atEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
@@ -38,7 +43,9 @@ export function MessageList({ conversation, messages, running }: Props) {
   const onScroll = () => {
     const { scrollTop, scrollHeight, clientHeight } = box.current!;
     atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    setAway(!atEnd.current);
   };
+  const toEnd = () => box.current!.scrollTo({ top: box.current!.scrollHeight });
   return (
     <div class="messages" ref={box} onScroll={onScroll} tabIndex={-1}>
       <div class="column">
@@ -61,6 +68,7 @@ export function MessageList({ conversation, messages, running }: Props) {
           ),
         )}
       </div>
+      {isAway && <IconButton icon="down" label={words.toEnd} onClick={toEnd} class="to-end" />}
       <div class="only-heard" aria-live="polite">
         {announcement}
       </div>

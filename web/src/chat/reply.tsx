@@ -38,7 +38,7 @@ export function Reply({ conversation, message, progress, isBusy }: Props) {
       )}
       <footer>
         <Branches conversation={conversation} message={message} isDisabled={isBusy} />
-        {!progress && <CopyButton text={message.text} />}
+        {!progress && message.text && <CopyButton text={message.text} />}
         {!progress && (
           <IconButton icon="again" label={words.regenerate} disabled={isBusy} onClick={again} />
         )}

@@ -57,6 +57,7 @@ export const en = {
   sendHint: "Enter sends, Shift+Enter starts a new line, Esc stops",
   send: "Send",
   stop: "Stop",
+  toEnd: "To the end",
   edit: "Edit",
   regenerate: "Regenerate",
   answerOf: "Answer of {model}",
@@ -66,7 +67,7 @@ export const en = {
   waiting: "Thinking…",
   loadingModel: "Loading the model…",
   stopped: "Stopped",
-  cut: "Cut at max. tokens",
+  cut: "Cut at max. tokens or the context's end",
   firstToken: "{time} to first token",
   rate: "{rate} tokens/s",
   tokens: "{n} token{s}",
@@ -96,7 +97,7 @@ export const en = {
   defaultValue: "default",
 
   // Errors
-  errorTitle: "No answer",
+  errorTitle: "No answer:",
   errorLost: "The connection broke off.",
   errorUnreachable: "The server cannot be reached.",
   remedyUnreachable: "Is tandem serve still running?",
@@ -196,5 +197,5 @@ export const en = {
   models: "Models",
   notLoaded: "loaded when it is asked for",
   answersGiven: "Answers",
-  machine: "Tandem {version} on {cpu}, {cpus} CPUs, {memory}, {system}",
+  machine: "Tandem {version} on {cpu}, {n} CPU{s}, {memory}, {system}",
 };

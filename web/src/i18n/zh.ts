@@ -57,6 +57,7 @@ export const zh: Words = {
   sendHint: "Enter 发送，Shift+Enter 换行，Esc 停止",
   send: "发送",
   stop: "停止",
+  toEnd: "回到末尾",
   edit: "编辑",
   regenerate: "重新生成",
   answerOf: "{model} 的回答",
@@ -66,7 +67,7 @@ export const zh: Words = {
   waiting: "思考中…",
   loadingModel: "正在加载模型…",
   stopped: "已停止",
-  cut: "达到最大长度",
+  cut: "达到最多词元或上下文上限",
   firstToken: "首词 {time}",
   rate: "{rate} 词元/秒",
   tokens: "{n} 个词元",
@@ -96,7 +97,7 @@ export const zh: Words = {
   defaultValue: "默认",
 
   // Errors
-  errorTitle: "没有得到回答",
+  errorTitle: "没有得到回答：",
   errorLost: "连接中断。",
   errorUnreachable: "无法连接服务器。",
   remedyUnreachable: "tandem serve 还在运行吗？",
@@ -196,5 +197,5 @@ export const zh: Words = {
   models: "模型",
   notLoaded: "首次使用时加载",
   answersGiven: "回答数",
-  machine: "Tandem {version}，{cpu}，{cpus} 个 CPU，{memory}，{system}",
+  machine: "Tandem {version}，{cpu}，{n} 个 CPU，{memory}，{system}",
 };

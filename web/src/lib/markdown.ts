@@ -65,6 +65,7 @@ const allowed = {
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ALLOWED_URI_REGEXP: WEB_ADDRESS,
+  ADD_URI_SAFE_ATTR: ["align"], // else it would have to be an address
 };
 
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {

@@ -32,7 +32,7 @@ export function FailureNote({ failure, onRetry }: Props) {
   return (
     <div class="note error" role="alert">
       <p>
-        <strong>{words.errorTitle}.</strong> {titleOf(failure, words)}
+        <strong>{words.errorTitle}</strong> {titleOf(failure, words)}
       </p>
       <p>{remedyOf(failure, words)}</p>
       {onRetry && (

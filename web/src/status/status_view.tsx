@@ -72,7 +72,7 @@ export default function StatusView() {
             fill(words.machine, {
               version: machine.tandem,
               cpu: machine.cpu,
-              cpus: machine.cpus,
+              n: machine.cpus,
               memory: bytes(machine.memory_bytes),
               system: machine.system,
             })}
