@@ -374,6 +374,18 @@ class Options(unittest.TestCase):
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(words, done.stderr.decode())
 
+    def test_keys_and_certificates_that_are_not_there(self):
+        empty, cert = MODELS / "empty", str(DATA / "serve_cert.pem")
+        empty.write_text("# none\n")
+        for args, keys, words in (
+                ((), "", "TANDEM_API_KEYS is set, but holds no key"),
+                (("--api-key-file", str(empty)), None, f"--api-key-file: {empty} holds no key"),
+                (("--api-key-file", "/nowhere"), None, "--api-key-file: cannot open /nowhere"),
+                (("--tls-cert", "/no", "--tls-key", cert), None, "--tls-cert: cannot open /no"),
+                (("--tls-cert", cert, "--tls-key", "/no"), None, "--tls-key: cannot open /no")):
+            with self.assertRaisesRegex(AssertionError, words):
+                Server(*args, environment={} if keys is None else {"TANDEM_API_KEYS": keys})
+
 
 class Load(unittest.TestCase):
     CLIENTS = 64

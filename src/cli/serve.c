@@ -66,17 +66,19 @@ static int name_models(const struct usage *usage, struct serve_command *c, const
     return ARGS_OK;
 }
 
-/* The file as the command's text number `index`; `text` may be NULL. */
-static enum status read_text(struct serve_command *c, size_t index, const char *path,
-                             const char **text, struct error *err)
+/* The option's file as the command's text number `index`; `text` may be NULL. */
+static enum status read_text(struct serve_command *c, size_t index, const char *option,
+                             const char *path, const char **text, struct error *err)
 {
     size_t size;
     if (!path)
         return STATUS_OK;
     enum status status = file_read(path, (size_t)1 << 20, &c->texts[index], &size, err);
-    if (!status && text)
+    if (status)
+        return error_prefix(err, "%s", option);
+    if (text)
         *text = c->texts[index];
-    return status;
+    return STATUS_OK;
 }
 
 /* Keys of a text, with blanks or lines between them; lines that begin with # are remarks. */
@@ -102,11 +104,11 @@ static enum status read_secrets(struct serve_command *c, struct error *err)
 {
     struct serve_options *o = &c->options;
     const char *keys = getenv("TANDEM_API_KEYS");
-    enum status status = read_text(c, 0, c->certificate_file, &o->certificate, err);
+    enum status status = read_text(c, 0, "--tls-cert", c->certificate_file, &o->certificate, err);
     if (!status)
-        status = read_text(c, 1, c->private_key_file, &o->private_key, err);
+        status = read_text(c, 1, "--tls-key", c->private_key_file, &o->private_key, err);
     if (!status)
-        status = read_text(c, 2, c->key_file, NULL, err);
+        status = read_text(c, 2, "--api-key-file", c->key_file, NULL, err);
     if (status)
         return status;
     c->texts[3] = keys ? mem_copy_string(keys) : NULL;
@@ -114,7 +116,11 @@ static enum status read_secrets(struct serve_command *c, struct error *err)
         if (c->texts[i] && !add_keys(c, c->texts[i]))
             return error_memory(err, "the keys");
     if (c->key_file && c->keys.count == 0)
-        return error_set(err, STATUS_INVALID, "%s holds no key", c->key_file);
+        return error_set(err, STATUS_INVALID, "--api-key-file: %s holds no key", c->key_file);
+    if (keys && c->keys.count == 0) /* who sets it does not want a server that is open to all */
+        return error_set(
+            err, STATUS_INVALID,
+            "TANDEM_API_KEYS is set, but holds no key: unset it to serve without keys");
     o->keys = c->keys.items;
     o->n_keys = c->keys.count;
     return STATUS_OK;
