@@ -7,6 +7,7 @@ import {
   makeEndless,
   message,
   MODELS,
+  newChat,
   open,
   reload,
   replies,
@@ -101,7 +102,7 @@ export const tests = {
       () => page.getByRole("button", { name: "Stop" }).click(),
       () => page.keyboard.press("Escape"),
     ]) {
-      await page.getByRole("link", { name: "New chat" }).click();
+      await newChat(page);
       await message(page).fill("Tell me all.");
       await page.keyboard.press("Enter");
       await page.locator(".reply .prose > *").first().waitFor();
@@ -226,7 +227,7 @@ export const tests = {
     await page.getByText("2/2").waitFor();
     await page.locator(".reply[aria-busy=false]").waitFor();
     const text = await replies(page).locator(".prose").innerText();
-    await page.getByRole("link", { name: "New chat" }).click();
+    await newChat(page);
     await say(page, "Name a fruit.");
     await reload(page);
     assert.equal(await page.locator(".question > p").innerText(), "Name a fruit.");

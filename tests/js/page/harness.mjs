@@ -75,6 +75,11 @@ export async function reload(page) {
   await page.reload();
 }
 
+export async function newChat(page) {
+  await page.getByRole("link", { name: "New chat" }).click();
+  await page.locator(".welcome").waitFor(); // else what is said next counts the old replies
+}
+
 // Waits for the answer's end.
 export async function say(page, text) {
   const count = await replies(page).count();

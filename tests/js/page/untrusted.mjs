@@ -7,6 +7,7 @@ import {
   KEY,
   keyedUrl,
   message,
+  newChat,
   open,
   reload,
   replies,
@@ -194,7 +195,7 @@ export const tests = {
     assert.match(await alert.innerText(), /1024/);
     assert.match(await alert.innerText(), /Shorten the conversation/);
     await shoot(page, "refused");
-    await page.getByRole("link", { name: "New chat" }).click();
+    await newChat(page);
     await page.route("**/v1/chat/completions", (route) =>
       route.fulfill({
         status: 429,
