@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "base/rng.h"
 #include "cli/adapters.h"
 #include "cli/bench.h"
@@ -24,6 +25,7 @@ struct bench {
     struct row *rows; /* [max_rows] */
     float *logits;    /* [max_sequences, vocab_size] */
     struct rng rng;
+    struct progress bar;
     size_t repeats;
     bool quiet;
 };
@@ -96,6 +98,16 @@ struct rate rate_summarise(double *values, size_t n)
     return (struct rate){.median = middle, .min = values[0], .max = values[n - 1]};
 }
 
+/* On a terminal: what takes so long. Drawn between the passes that are timed, not during them. */
+static void show_progress(struct bench *b, size_t done, size_t batch, size_t n, size_t depth)
+{
+    char what[100];
+    snprintf(what, sizeof what, "%s of %zu, batch %zu, depth %zu", batch ? "answer" : "prompt", n,
+             batch ? batch : 1, depth);
+    b->bar.total = b->repeats + 1;
+    progress_update(&b->bar, done, what);
+}
+
 /* Times prefill (batch 0) or decode of `batch` sequences, each at `depth`, after one warm-up. */
 static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth, struct rate *rate,
                            struct error *err)
@@ -103,6 +115,7 @@ static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth
     double values[MAX_BENCH_REPEATS];
     for (size_t r = 0; r <= b->repeats; r++) {
         enum status status = STATUS_OK;
+        show_progress(b, r, batch, n, depth);
         clear(b);
         for (size_t s = 0; !status && depth && s < (batch ? batch : 1); s++)
             status = prefill(b, s, depth, err);
@@ -159,7 +172,9 @@ static enum status line(struct bench *b, const char *label, size_t batch, size_t
                         json_t **json, struct error *err)
 {
     struct rate rate;
+    b->bar = (struct progress){.label = "measuring"};
     enum status status = measure(b, batch, n, depth, &rate, err);
+    progress_finish(&b->bar);
     if (status)
         return status;
     double share = share_of_limit(b, batch, n, depth, rate.median);
@@ -177,7 +192,7 @@ static enum status line(struct bench *b, const char *label, size_t batch, size_t
 
 struct plan {
     size_t n_prompt, n_answer;
-    struct size_list batches, depths;
+    struct size_list batches, depths, threads;
 };
 
 static enum status run_plan(struct bench *b, const struct plan *plan, json_t *result,
@@ -215,26 +230,37 @@ static size_t largest(const struct size_list *list)
     return max;
 }
 
-static size_t smallest(const struct size_list *list)
-{
-    size_t min = SIZE_MAX;
-    for (size_t i = 0; i < list->count; i++)
-        min = list->items[i] < min ? list->items[i] : min;
-    return min;
-}
-
-static bool parse_sizes(const char *text, size_t most, struct size_list *list)
+/* Numbers with commas between them; nothing else, and no more of them than the list holds. */
+static bool parse_sizes(const char *text, size_t least, size_t most, struct size_list *list)
 {
     list->count = 0;
-    for (const char *p = text; *p && list->count < MAX_BENCH_LIST;) {
+    for (const char *p = text; list->count < MAX_BENCH_LIST; p++) {
         char *end;
         unsigned long value = strtoul(p, &end, 10);
-        if (end == p || value > most || (*end && *end != ','))
+        if (*p < '0' || *p > '9' || value < least || value > most)
             return false;
         list->items[list->count++] = value;
-        p = *end ? end + 1 : end;
+        p = end;
+        if (*p != ',')
+            return !*p;
     }
-    return list->count > 0;
+    return false;
+}
+
+/* What a model cannot hold in use is not measured: the figures would be of nothing. */
+static enum status check_context(const struct model *model, const struct plan *plan,
+                                 struct error *err)
+{
+    size_t depth = largest(&plan->depths), most = model_shape(model)->context_length;
+    bool is_prompt = plan->n_prompt >= plan->n_answer;
+    size_t n = is_prompt ? plan->n_prompt : plan->n_answer;
+    if (n <= most && depth <= most - n)
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID,
+                     "%s: %s of %zu tokens at depth %zu; the model has a context of %zu: give a "
+                     "smaller --%s or --depth",
+                     model_path(model), is_prompt ? "a prompt" : "an answer", n, depth, most,
+                     is_prompt ? "prompt" : "answer");
 }
 
 static enum status set_up(struct bench *b, const char *path, const struct model_options *options,
@@ -242,6 +268,8 @@ static enum status set_up(struct bench *b, const char *path, const struct model_
                           enum tensor_type kv_type, struct error *err)
 {
     enum status status = adapters_open_model(path, options, adapters, &b->model, err);
+    if (!status)
+        status = check_context(b->model, plan, err);
     if (status)
         return status;
     const struct hyperparameters *shape = model_shape(b->model);
@@ -313,6 +341,38 @@ static void describe(const struct bench *b, double load_seconds, json_t *result)
                (double)model_weight_bytes(b->model) / 1e9, model_isa(b->model),
                model_threads(b->model), load_seconds, "test", "tokens", "batch", "depth",
                "tokens/s", "min", "max");
+    fflush(stdout); /* of use already where what follows takes long */
+}
+
+/* Everything with one number of threads; *result is a new object, NULL where it failed. */
+static enum status run_threads(struct bench *b, const char *path,
+                               const struct model_options *options,
+                               const struct string_list *adapters, const struct plan *plan,
+                               enum tensor_type kv_type, json_t **out, struct error *err)
+{
+    json_t *result = json_object();
+    rng_seed(&b->rng, 1);
+    enum status status = measure_limits(b, options, result, err);
+    double start = clock_seconds();
+    if (!status)
+        status = set_up(b, path, options, adapters, plan, kv_type, err);
+    if (!status) {
+        describe(b, clock_seconds() - start, result);
+        status = run_plan(b, plan, result, err);
+    }
+    if (!status)
+        json_object_set_new(result, "peak_rss_bytes",
+                            json_integer((json_int_t)mem_peak_resident()));
+    if (!status && !b->quiet)
+        printf("\npeak memory %.2f GB\n", (double)mem_peak_resident() / 1e9);
+    mem_free(b->rows);
+    mem_free(b->logits);
+    kv_cache_free(b->cache);
+    model_close(b->model);
+    if (status)
+        json_decref(result);
+    *out = status ? NULL : result;
+    return status;
 }
 
 static int run(const char *path, const struct model_options *options,
@@ -320,33 +380,25 @@ static int run(const char *path, const struct model_options *options,
                enum tensor_type kv_type, size_t repeats, bool json)
 {
     struct error err = {0};
-    struct bench b = {.repeats = repeats, .quiet = json};
-    json_t *result = json_object();
-    rng_seed(&b.rng, 1);
-    enum status status = measure_limits(&b, options, result, &err);
-    double start = clock_seconds();
-    if (!status)
-        status = set_up(&b, path, options, adapters, plan, kv_type, &err);
-    if (!status) {
-        describe(&b, clock_seconds() - start, result);
-        status = run_plan(&b, plan, result, &err);
+    json_t *results = json_array(), *result;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < plan->threads.count && !status; i++) {
+        struct bench b = {.repeats = repeats, .quiet = json};
+        struct model_options with = *options;
+        with.n_threads = plan->threads.items[i];
+        if (i && !json)
+            putchar('\n');
+        status = run_threads(&b, path, &with, adapters, plan, kv_type, &result, &err);
+        if (!status)
+            json_array_append_new(results, result);
     }
-    if (!status) {
-        json_object_set_new(result, "peak_rss_bytes",
-                            json_integer((json_int_t)mem_peak_resident()));
+    if (!status && json) {
         struct strbuf out = {0};
-        json_write(&out, result, true);
-        if (json)
-            puts(strbuf_text(&out));
-        else
-            printf("\npeak memory %.2f GB\n", (double)mem_peak_resident() / 1e9);
+        json_write(&out, plan->threads.count > 1 ? results : json_array_get(results, 0), true);
+        puts(strbuf_text(&out));
         strbuf_free(&out);
     }
-    json_decref(result);
-    mem_free(b.rows);
-    mem_free(b.logits);
-    kv_cache_free(b.cache);
-    model_close(b.model);
+    json_decref(results);
     return status ? report_error(&err) : finish_output();
 }
 
@@ -359,7 +411,7 @@ static int run_text(struct text_bench *bench, const char *model,
     bench->model = model;
     bench->max_tokens = plan->n_answer;
     bench->batches = plan->batches;
-    bench->engine.n_threads = options->n_threads;
+    bench->engine.n_threads = plan->threads.items[0];
     bench->engine.max_rows = options->max_rows;
     bench->engine.quantize = options->quantize;
     bench->engine.kv_type = kv_type;
@@ -372,7 +424,7 @@ static int run_text(struct text_bench *bench, const char *model,
 int command_bench(int argc, char **argv)
 {
     struct plan plan = {.n_prompt = 512, .n_answer = 64};
-    const char *batches = "1", *depths = "0", *kv_name = NULL;
+    const char *batches = "1", *depths = "0", *threads = "0", *kv_name = NULL;
     struct model_options model_options = {0};
     struct string_list adapters = {0};
     struct text_bench answers = {.adapters = &adapters};
@@ -388,11 +440,13 @@ int command_bench(int argc, char **argv)
         DRAFT_OPTION(answers.engine.draft),
         ADAPTER_OPTION(adapters),
         QUANTIZE_OPTION(model_options.quantize),
-        {"threads", 't', OPTION_THREADS, &model_options.n_threads, "N", "threads (all CPUs)"},
+        {"threads", 't', OPTION_STRING, &threads, "1,2",
+         "threads, one number after the other (all CPUs)"},
         {"repeats", 'r', OPTION_SIZE, &repeats, "N", "repetitions, after one warm-up (5)"},
         {"rows", 0, OPTION_SIZE, &model_options.max_rows, "N", "most rows per pass (512)"},
         KV_TYPE_OPTION(kv_name, "f16"),
-        {"json", 0, OPTION_FLAG, &json, NULL, "print JSON"},
+        {"json", 0, OPTION_FLAG, &json, NULL,
+         "print JSON; an array where there are several numbers of threads"},
         {0}};
     const struct usage usage = {
         "bench",
@@ -400,6 +454,7 @@ int command_bench(int argc, char **argv)
         "Measures tokens per second: of a prompt, and of generation. Prints the median, the\n"
         "least and the most of the repetitions, and what part that is of this machine's limit:\n"
         "of arithmetic for prompts, of reading memory for generation; both are measured first.\n"
+        "(More than 100% of reading: the weights fit into a cache.)\n"
         "Random tokens; sampling is not included. With --text instead: greedy answers of at most\n"
         "--answer tokens to the prompt in FILE, without and with guessing ahead, in turns.",
         options,
@@ -420,21 +475,27 @@ int command_bench(int argc, char **argv)
     }
     answers.repeats = repeats;
     answers.json = json;
-    if (!parse_sizes(batches, MAX_SEQUENCES, &plan.batches) || !largest(&plan.batches))
-        status = args_wrong(&usage, "--batch %s: expected numbers from 1 to %d, like 1,2,4",
-                            batches, MAX_SEQUENCES);
-    else if (!parse_sizes(depths, 1 << 24, &plan.depths))
-        status = args_wrong(&usage, "--depth %s: expected numbers, like 0,4096", depths);
+    if (!parse_sizes(batches, 1, MAX_SEQUENCES, &plan.batches))
+        status =
+            args_wrong(&usage, "--batch %s: expected up to %d numbers from 1 to %d, like 1,2,4",
+                       batches, MAX_BENCH_LIST, MAX_SEQUENCES);
+    else if (!parse_sizes(depths, 0, SIZE_MAX, &plan.depths))
+        status = args_wrong(&usage, "--depth %s: expected up to %d numbers, like 0,4096", depths,
+                            MAX_BENCH_LIST);
+    else if (!parse_sizes(threads, 0, MAX_THREADS, &plan.threads))
+        status = args_wrong(&usage, "--threads %s: expected up to %d numbers to %d, like 1,2",
+                            threads, MAX_BENCH_LIST, MAX_THREADS);
     else if (!repeats || repeats > MAX_BENCH_REPEATS)
-        status = args_wrong(&usage, "--repeats: expected 1 to %d", MAX_BENCH_REPEATS);
+        status = args_wrong(&usage, "--repeats %zu: expected a whole number from 1 to %d", repeats,
+                            MAX_BENCH_REPEATS);
     else if (!plan.n_prompt && !plan.n_answer)
         status = args_wrong(&usage, "--prompt 0 and --answer 0 leave nothing to measure");
     else if (kv_type_parse(kv_name, &kv_type, &err))
         status = args_wrong(&usage, "--kv-type: %s", err.message);
     else if (!answers.file && (answers.engine.draft || answers.engine.speculate))
         status = args_wrong(&usage, "--draft and --speculate need a text to answer: --text FILE");
-    else if (answers.file && smallest(&plan.batches) == 0)
-        status = args_wrong(&usage, "--batch %s: expected numbers from 1 on", batches);
+    else if (answers.file && plan.threads.count > 1)
+        status = args_wrong(&usage, "--threads %s: with --text one number at a time", threads);
     else if (answers.file)
         status = run_text(&answers, args.operands[0], &model_options, &plan, kv_name);
     else

@@ -6,7 +6,7 @@
 #include "cli/args.h"
 #include "engine/engine.h"
 
-enum { MAX_BENCH_LIST = 16, MAX_BENCH_REPEATS = 1000 };
+enum { MAX_BENCH_LIST = 32, MAX_BENCH_REPEATS = 1000 };
 
 struct size_list {
     size_t items[MAX_BENCH_LIST], count;
