@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 
+from instruction_sets import available_isas
+
 PROGRAM = os.environ["TANDEM_PROGRAM"]
 GOLDEN = pathlib.Path(os.environ["TANDEM_SHARED"]) / "golden"
 TO_GGUF = os.environ["TANDEM_TO_GGUF"]
@@ -42,16 +44,6 @@ def check(model, golden, label, isa=None):
     print(f"{'ok  ' if good else 'FAIL'} {label}: logits {logit_error:.1e}, NLL {nll_error:.1e}, "
           f"greedy {'equal' if greedy == golden['greedy'] else 'DIFFERENT'}")
     return good
-
-
-def available_isas():
-    isas = ["scalar"]
-    for isa in ("avx2", "avx512", "amx", "neon"):
-        environment = dict(os.environ, TANDEM_ISA=isa)
-        if subprocess.run([PROGRAM, "--version"], env=environment,
-                          capture_output=True).returncode == 0:
-            isas.append(isa)
-    return isas
 
 
 def main():

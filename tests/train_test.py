@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+from instruction_sets import available_isas
+
 PROGRAM = os.environ["TANDEM_PROGRAM"]
 # ThreadSanitizer sees what threads share; all else here uses one thread and takes minutes under it.
 UNDER_TSAN = os.environ.get("TANDEM_SANITIZE") == "thread"
@@ -176,12 +178,12 @@ def test_threads(work, model, data):
 
 def test_bf16(work, model, data):
     """Close to floats, not equal to them; the same bits with any number of threads. Every
-    instruction set (those that the CPU lacks repeat another one)."""
+    instruction set of this CPU."""
     common = ["--model", model, "--data", data, "--steps", 30, "--batch-tokens", 600,
               "--micro-tokens", 256, "--warmup", 5, "--quiet"]
     train(*common, "--out", work / "f32")
     floats = losses(work / "f32")
-    for isa in ("amx", "avx512", "avx2", "scalar"):
+    for isa in available_isas():
         runs = []
         for threads in (1, 2):
             out = work / f"bf16-{isa}-{threads}"
