@@ -98,6 +98,17 @@ enum status file_read(const char *path, size_t limit, char **data, size_t *size,
     return status;
 }
 
+enum status file_read_text(const char *path, size_t limit, char **text, size_t *size,
+                           struct error *err)
+{
+    enum status status = file_read(path, limit, text, size, err);
+    if (status || strlen(*text) == *size)
+        return status;
+    mem_free(*text);
+    *text = NULL;
+    return error_set(err, STATUS_INVALID, "%s holds a NUL byte: is it text?", path);
+}
+
 static enum status write_exactly(int fd, const char *path, const char *data, size_t size,
                                  struct error *err)
 {

@@ -19,6 +19,9 @@ void file_unmap(struct file_map *map);
 /* The whole file in memory with a NUL byte behind it, at most `limit` bytes (0: 1 GiB).
  * *data is freed by the caller with mem_free. */
 enum status file_read(const char *path, size_t limit, char **data, size_t *size, struct error *err);
+/* The same for text: an error where there is a NUL byte. */
+enum status file_read_text(const char *path, size_t limit, char **text, size_t *size,
+                           struct error *err);
 /* For a file or folder that could not be created at `path`: what errno says, and a remedy. */
 enum status file_cannot_create(const char *path, struct error *err);
 /* Sets `size` bytes of the disk aside for a file that is about to be written, where the file system

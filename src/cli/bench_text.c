@@ -48,14 +48,10 @@ static enum status read_prompt(struct bench *b, struct error *err)
 {
     char *text;
     size_t size;
-    enum status status = file_read(b->options->file, MAX_TEXT_BYTES, &text, &size, err);
+    enum status status = file_read_text(b->options->file, MAX_TEXT_BYTES, &text, &size, err);
     if (status)
         return status;
-    if (strlen(text) != size)
-        status =
-            error_set(err, STATUS_INVALID, "%s holds a NUL byte: is it text?", b->options->file);
-    else
-        status = encode(b, text, err);
+    status = encode(b, text, err);
     mem_free(text);
     return status;
 }

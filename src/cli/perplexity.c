@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 static atomic_bool stop;
 
@@ -42,8 +43,9 @@ static void print_text(const struct settings *s, const struct quality *q)
            q->perplexity, q->perplexity_error, q->n_predicted, s->window);
     if (!s->base)
         return;
-    printf("of the base          %.4f   (x %.4f)\n", q->base_perplexity,
-           q->perplexity / q->base_perplexity);
+    printf("of the base          %.4f\n", q->base_perplexity);
+    printf("difference           %+.4f +- %.4f   (x %.4f +- %.4f)\n", q->delta, q->delta_error,
+           q->ratio, q->ratio_error);
     printf("KL divergence        %.6f +- %.6f   (largest %.4f)\n", q->divergence,
            q->divergence_error, q->max_divergence);
     printf("same first choice    %.2f %%\n", 100 * q->same_top);
@@ -65,14 +67,50 @@ static void print_json(const struct settings *s, const struct quality *q)
         json_object_set_new(result, "quantize", json_string(s->options.quantize->name));
     if (s->base)
         json_object_update_new(
-            result,
-            json_pack("{ss sf sf sf sf sf}", "base", s->base, "base_perplexity", q->base_perplexity,
-                      "kl_divergence", q->divergence, "kl_divergence_error", q->divergence_error,
-                      "kl_divergence_max", q->max_divergence, "same_top", q->same_top));
+            result, json_pack("{ss sf sf sf sf sf sf sf sf sf}", "base", s->base, "base_perplexity",
+                              q->base_perplexity, "perplexity_delta", q->delta,
+                              "perplexity_delta_error", q->delta_error, "perplexity_ratio",
+                              q->ratio, "perplexity_ratio_error", q->ratio_error, "kl_divergence",
+                              q->divergence, "kl_divergence_error", q->divergence_error,
+                              "kl_divergence_max", q->max_divergence, "same_top", q->same_top));
     json_write(&out, result, true);
     puts(strbuf_text(&out));
     strbuf_free(&out);
     json_decref(result);
+}
+
+/* The text as both read it: distributions over different tokens cannot be compared. */
+static enum status read_text(const struct settings *s, const struct model *model,
+                             const struct model *base, struct token_list *ids, int32_t *first,
+                             struct error *err)
+{
+    struct token_list again = {0};
+    enum status status = text_ids_read(model_vocab(base ? base : model), s->text, ids, first, err);
+    if (status || !base || !tokenizer_is_there(model_vocab(model)))
+        return status;
+    status = text_ids_read(model_vocab(model), s->text, &again, NULL, err);
+    size_t n = ids->count < again.count ? ids->count : again.count, i = 0;
+    while (i < n && ids->ids[i] == again.ids[i])
+        i++;
+    if (!status && (i < n || ids->count != again.count))
+        status = error_set(err, STATUS_INVALID,
+                           "%s and %s have different tokenizers: they read %s differently from "
+                           "token %zu on, so that their distributions cannot be compared",
+                           model_path(model), model_path(base), s->text, i + 1);
+    token_list_free(&again);
+    return status;
+}
+
+/* The first token in front of the text's. */
+static enum status begin_text(struct token_list *ids, int32_t first, struct error *err)
+{
+    if (first == VOCAB_NO_ID)
+        return STATUS_OK;
+    if (!token_list_add(ids, first))
+        return error_memory(err, "a text");
+    memmove(ids->ids + 1, ids->ids, (ids->count - 1) * sizeof *ids->ids);
+    ids->ids[0] = first;
+    return STATUS_OK;
 }
 
 static int run(const struct settings *s)
@@ -82,7 +120,8 @@ static int run(const struct settings *s)
     struct token_list ids = {0};
     struct progress bar = {.label = "perplexity"};
     struct quality quality;
-    struct quality_options options = {.window = s->window,
+    struct quality_options options = {.name = s->text,
+                                      .window = s->window,
                                       .kv_type = s->kv_type,
                                       .progress = show_progress,
                                       .context = &bar,
@@ -93,7 +132,9 @@ static int run(const struct settings *s)
     if (!status && s->base)
         status = model_open(s->base, &base_options, &base, &err);
     if (!status)
-        status = text_ids_read(model_vocab(base ? base : model), s->text, &ids, &err);
+        status = read_text(s, model, base, &ids, &options.first, &err);
+    if (!status)
+        status = begin_text(&ids, options.first, &err);
     signal(SIGINT, on_interrupt);
     if (!status)
         status = quality_measure(model, base, ids.ids, ids.count, &options, &quality, &err);
@@ -126,7 +167,8 @@ int command_perplexity(int argc, char **argv)
         .command = "perplexity",
         .operands = "MODEL",
         .summary = "Measures how well a model predicts a text, with the standard error; and with\n"
-                   "--against how far it is from a base model: KL divergence, same first choice.",
+                   "--against how far it is from a base model: KL divergence, same first choice.\n"
+                   "Of each window the second half is predicted, as llama-perplexity does it.",
         .options = options,
         .min_operands = 1,
         .max_operands = 1,
@@ -144,6 +186,8 @@ int command_perplexity(int argc, char **argv)
     s.model = args.operands[0];
     if (!s.text)
         status = args_wrong(&usage, "--text is missing: --text FILE");
+    else if (s.window < 4 || s.window % 2)
+        status = args_wrong(&usage, "--window %zu: expected an even number, 4 or more", s.window);
     else if (kv_type_parse(s.kv_name, &s.kv_type, &err))
         status = args_wrong(&usage, "--kv-type: %s", err.message);
     else

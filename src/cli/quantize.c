@@ -140,7 +140,9 @@ static enum status calibrate(const struct settings *s, struct importance **impor
     if (model_shape(model)->context_length < WINDOW)
         how.window = model_shape(model)->context_length;
     how.n_windows = (s->calibrate_tokens + how.window - 1) / how.window;
-    status = text_ids_read(model_vocab(model), s->calibrate, &ids, err);
+    status = text_ids_read(model_vocab(model), s->calibrate, &ids, NULL, err);
+    if (!status && !ids.count)
+        status = error_set(err, STATUS_INVALID, "%s has no tokens to calibrate with", s->calibrate);
     if (!status)
         status = importance_collect(model, ids.ids, ids.count, &how, importance, err);
     progress_finish(&bar);

@@ -18,7 +18,7 @@ static enum status add_plain_text(const struct reader *r, const char *path)
 {
     char *text;
     size_t size;
-    enum status status = file_read(path, 0, &text, &size, r->err);
+    enum status status = file_read_text(path, 0, &text, &size, r->err);
     if (status)
         return status;
     status = tokenizer_encode(r->tokenizer, text, size, TOKENIZER_PLAIN_TEXT, r->ids, r->err);
@@ -77,8 +77,19 @@ static bool is_json_lines(const char *path)
     return length > 6 && !strcmp(path + length - 6, ".jsonl");
 }
 
+/* What encoding puts in front of even an empty text, where that is the bos token. */
+static enum status find_first(const struct tokenizer *tokenizer, int32_t *first, struct error *err)
+{
+    struct token_list ids = {0};
+    enum status status = tokenizer_encode(tokenizer, "", 0, TOKENIZER_ADD_SPECIAL, &ids, err);
+    bool has_bos = ids.count && ids.ids[0] == tokenizer_bos(tokenizer);
+    *first = has_bos ? ids.ids[0] : VOCAB_NO_ID;
+    token_list_free(&ids);
+    return status;
+}
+
 enum status text_ids_read(const struct vocab_source *vocab, const char *path,
-                          struct token_list *ids, struct error *err)
+                          struct token_list *ids, int32_t *first, struct error *err)
 {
     struct tokenizer *tokenizer;
     struct chat_template *chat = NULL;
@@ -92,6 +103,8 @@ enum status text_ids_read(const struct vocab_source *vocab, const char *path,
     struct reader r = {.tokenizer = tokenizer, .chat = chat, .ids = ids, .err = err};
     if (!err->status)
         status = is_json_lines(path) ? add_lines(&r, path) : add_plain_text(&r, path);
+    if (!status && first)
+        status = find_first(tokenizer, first, err);
     chat_template_free(chat);
     tokenizer_free(tokenizer);
     return status;

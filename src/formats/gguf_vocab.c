@@ -225,6 +225,28 @@ static void add_flag(struct gguf_writer *w, const json_t *config, const char *fi
         gguf_add_bool(w, key, json_is_true(value));
 }
 
+static bool template_begins_with_special(const json_t *processor)
+{
+    const json_t *single = json_object_get(processor, "single"), *step;
+    size_t i;
+    json_array_foreach(json_object_get(processor, "processors"), i,
+                       step) if (template_begins_with_special(step)) return true;
+    return json_object_get(json_array_get(single, 0), "SpecialToken");
+}
+
+/* Whether texts begin with bos for transformers: by the flags or Llama's own, else by the document.
+ * Said in every file, since without it llama.cpp takes its own view, by the kind of vocabulary. */
+static bool adds_bos(const struct vocab *v)
+{
+    const char *class = json_string_value(json_object_get(v->config, "tokenizer_class"));
+    const json_t *bos = json_object_get(v->config, "add_bos_token");
+    const json_t *eos = json_object_get(v->config, "add_eos_token");
+    bool is_llama = class && !strncmp(class, "Llama", 5);
+    if (!is_llama && !json_is_boolean(bos) && !json_is_boolean(eos))
+        return template_begins_with_special(json_object_get(v->tokenizer, "post_processor"));
+    return json_is_boolean(bos) ? json_is_true(bos) : is_llama;
+}
+
 /* What llama.cpp calls the pattern that cuts text into words. */
 static const char *pattern_name(const struct vocab *v, enum family family)
 {
@@ -252,7 +274,7 @@ static void add_derived(struct gguf_writer *w, const struct checkpoint *cp, cons
     add_id(w, "tokenizer.ggml.bos_token_id", g->bos_id);
     add_id(w, "tokenizer.ggml.eos_token_id", g->n_eos_ids ? g->eos_ids[0] : VOCAB_NO_ID);
     add_id(w, "tokenizer.ggml.padding_token_id", g->pad_id);
-    add_flag(w, v->config, "add_bos_token", "tokenizer.ggml.add_bos_token");
+    gguf_add_bool(w, "tokenizer.ggml.add_bos_token", adds_bos(v));
     add_flag(w, v->config, "add_eos_token", "tokenizer.ggml.add_eos_token");
     add_template(w, cp, v->config);
 }

@@ -36,9 +36,11 @@ static double running_error(const struct running *r)
 struct measurement {
     struct side sides[2]; /* the model, the base */
     size_t n_sides;
-    struct running nll[2], divergence;
+    struct running nll[2], difference,
+        divergence; /* difference: of the two, position by position */
     double max_divergence;
     size_t same_top;
+    int32_t first;
 };
 
 static enum status open_side(struct side *side, struct model *model, enum tensor_type kv_type,
@@ -85,6 +87,8 @@ static void compare_row(struct measurement *m, size_t row, int32_t next)
     }
     if (m->n_sides < 2)
         return;
+    double likelihood[2] = {(double)logits[0][next] - z[0], (double)logits[1][next] - z[1]};
+    running_add(&m->difference, likelihood[1] - likelihood[0]);
     double divergence = 0;
     for (size_t i = 0; i < n; i++) {
         double base = (double)logits[1][i] - z[1];
@@ -105,6 +109,8 @@ static enum status run_rows(struct measurement *m, const int32_t *window, size_t
         rows[i] = (struct row){.token = window[begin + i],
                                .position = (int32_t)(begin + i),
                                .wants_logits = begin + i >= half};
+    if (begin == 0 && m->first != VOCAB_NO_ID)
+        rows[0].token = m->first;
     for (size_t s = 0; s < m->n_sides; s++) {
         struct side *side = &m->sides[s];
         enum status status =
@@ -135,9 +141,20 @@ static enum status run_window(struct measurement *m, const int32_t *window, size
     return status;
 }
 
-static enum status check(const struct model *model, const struct model *base, size_t n,
-                         size_t window, struct error *err)
+static enum status check_context(const struct model *model, size_t window, struct error *err)
 {
+    if (window <= model_shape(model)->context_length)
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID,
+                     "a window of %zu tokens, more than the context of %s, which is %zu: give a "
+                     "smaller one",
+                     window, model_path(model), model_shape(model)->context_length);
+}
+
+static enum status check(const struct model *model, const struct model *base, size_t n,
+                         const struct quality_options *options, struct error *err)
+{
+    size_t window = options->window;
     if (window < 4 || window % 2)
         return error_set(err, STATUS_INVALID,
                          "a window of %zu tokens: an even number of at least "
@@ -145,9 +162,11 @@ static enum status check(const struct model *model, const struct model *base, si
                          window);
     if (n < window)
         return error_set(err, STATUS_INVALID,
-                         "the text has %zu tokens, fewer than one window of "
-                         "%zu: give a longer text or a smaller window",
-                         n, window);
+                         "%s has %zu tokens, fewer than one window of %zu: give a longer text or a "
+                         "smaller window",
+                         options->name, n, window);
+    if (check_context(model, window, err) || (base && check_context(base, window, err)))
+        return STATUS_INVALID;
     if (base && model_shape(base)->vocab_size != model_shape(model)->vocab_size)
         return error_set(err, STATUS_INVALID,
                          "%s has a vocabulary of %zu tokens and %s one of %zu: their distributions "
@@ -155,6 +174,16 @@ static enum status check(const struct model *model, const struct model *base, si
                          model_path(model), model_shape(model)->vocab_size, model_path(base),
                          model_shape(base)->vocab_size);
     return STATUS_OK;
+}
+
+/* Of exp(a) - exp(b), linearized. The errors of the means a and b, and of their difference, tell
+ * how they vary together. */
+static double delta_error(const struct measurement *m, const struct quality *q)
+{
+    double a = running_error(&m->nll[0]), b = running_error(&m->nll[1]);
+    double d = running_error(&m->difference), covariance = (a * a + b * b - d * d) / 2;
+    double x = q->perplexity * a, y = q->base_perplexity * b;
+    return sqrt(fmax(x * x + y * y - 2 * q->perplexity * q->base_perplexity * covariance, 0));
 }
 
 static void summarise(const struct measurement *m, struct quality *q)
@@ -167,6 +196,10 @@ static void summarise(const struct measurement *m, struct quality *q)
     if (m->n_sides < 2)
         return;
     q->base_perplexity = exp(m->nll[1].mean);
+    q->ratio = exp(m->difference.mean);
+    q->ratio_error = q->ratio * running_error(&m->difference);
+    q->delta = q->perplexity - q->base_perplexity;
+    q->delta_error = delta_error(m, q);
     q->divergence = m->divergence.mean;
     q->divergence_error = running_error(&m->divergence);
     q->max_divergence = m->max_divergence;
@@ -177,10 +210,10 @@ enum status quality_measure(struct model *model, struct model *base, const int32
                             const struct quality_options *options, struct quality *quality,
                             struct error *err)
 {
-    struct measurement m = {.n_sides = base ? 2 : 1};
+    struct measurement m = {.n_sides = base ? 2 : 1, .first = options->first};
     size_t window = options->window, n_windows = n / (window ? window : 1);
     *quality = (struct quality){0};
-    enum status status = check(model, base, n, window, err);
+    enum status status = check(model, base, n, options, err);
     if (!status)
         status = open_side(&m.sides[0], model, options->kv_type, window, err);
     if (!status && base)
