@@ -263,6 +263,39 @@ def test_calibration(work):
     assert not out.exists()
 
 
+def test_inputs_that_lose(work):
+    """Quantized weights are quantized again, with a word; values that no block can hold are not."""
+    small = work / "again.gguf"
+    run = quantize(BUNDLED, small, "q4_0")
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    assert quantize(BUNDLED, work / "again-nf4", "nf4").returncode == 0
+    for source, kind, name in ((small, "q8_0", "Q4_0"), (small, "nf4", "Q4_0"),
+                               (work / "again-nf4", "q4_k_m", "NF4")):
+        run = quantize(source, work / f"twice-{name}-{kind}{'' if kind == 'nf4' else '.gguf'}", kind)
+        assert run.returncode == 0 and str(source) in run.stderr and name in run.stderr, run.stderr
+    for kind in ("f32", "q4_0"):  # nothing more is lost
+        run = quantize(small, work / f"kept-{kind}.gguf", kind)
+        assert run.returncode == 0 and run.stderr == "", run.stderr
+    assert (work / "kept-q4_0.gguf").read_bytes() == small.read_bytes()
+    weight = "model.layers.1.mlp.up_proj.weight"
+    for name, bits, kinds in (("nan", 0x7fc0, ("q4_0", "q4_k_m", "q8_0", "f16", "nf4", "int8")),
+                              ("infinite", 0xff80, ("q6_k",)), ("large", 0x4780, ("f16",))):
+        broken = work / name
+        shutil.copytree(BUNDLED, broken)
+        with open(broken / "model.safetensors", "r+b") as file:
+            length, = struct.unpack("<Q", file.read(8))
+            begin = json.loads(file.read(length))[weight]["data_offsets"][0]
+            file.seek(8 + length + begin + 2 * 100)
+            file.write(struct.pack("<H", bits))
+        for kind in kinds:
+            out = work / f"{name}-{kind}{'' if kind in ('nf4', 'int8') else '.gguf'}"
+            refused(quantize(broken, out, kind), weight, "element 100 of a row", broken)
+            assert not out.exists()
+            refused(tandem("logits", broken, "--ids", "1,2", "--quantize", kind), weight)
+    assert quantize(work / "large", work / "large-q8_0.gguf", "q8_0").returncode == 0
+    refused(tandem("quantize", BUNDLED, small, "q8_0"), "--type", status=2)
+
+
 def test_progress(work, source):
     """A bar on a terminal, which goes when the work is done; none elsewhere."""
     leader, follower = pty.openpty()
@@ -346,6 +379,7 @@ def main():
         test_what_is_there_stays(work)
         test_shards(work, source)
         test_calibration(work)
+        test_inputs_that_lose(work)
         test_progress(work, source)
         test_every_command(work)
 

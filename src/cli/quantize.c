@@ -116,6 +116,23 @@ static bool check_output(const struct settings *s)
     return false;
 }
 
+/* Quantizing twice loses twice; it is done all the same, since there may be nothing better. */
+static void warn_of_quantized_input(const struct settings *s, const struct checkpoint *cp)
+{
+    for (size_t i = 0; i < checkpoint_tensor_count(cp); i++) {
+        const struct tensor *t = checkpoint_tensor_at(cp, i);
+        enum tensor_type to =
+            t->n_dims > 1 ? recipe_type(s->recipe, checkpoint_hyperparameters(cp), t) : t->type;
+        if (t->type <= TYPE_BF16 || to <= TYPE_BF16 || t->type == to)
+            continue;
+        fprintf(stderr,
+                "tandem: %s is quantized already (%s); what that lost stays lost, and %s adds its "
+                "own error: better start from the original\n",
+                s->in, tensor_type_info(t->type)->name, s->recipe->name);
+        return;
+    }
+}
+
 static void show_windows(void *context, size_t done, size_t all)
 {
     struct progress *bar = context;
@@ -163,6 +180,8 @@ static int run(const struct settings *s)
         return EXIT_FAILED;
     if (checkpoint_open(s->in, &cp, &err))
         return report_error(&err);
+    if (checkpoint_hyperparameters(cp)) /* not a vocabulary alone */
+        warn_of_quantized_input(s, cp);
     struct progress bar = {.label = "quantizing (MB)"};
     struct quantize_options options = {
         .n_threads = s->n_threads, .progress = show_progress, .context = &bar, .cancel = &stop};
@@ -208,7 +227,7 @@ int command_quantize(int argc, char **argv)
                                 summary,
                                 options,
                                 2,
-                                2,
+                                3,
                                 "  tandem quantize models/qwen qwen-q4.gguf --type Q4_K_M\n"
                                 "  tandem quantize models/qwen qwen-nf4 --type nf4-dq\n"
                                 "  tandem quantize models/qwen q4.gguf --type q4_0 "
@@ -220,7 +239,10 @@ int command_quantize(int argc, char **argv)
         return status;
     s.in = args.operands[0];
     s.out = args.operands[1];
-    if (!s.recipe)
+    if (args.n_operands > 2)
+        status = args_wrong(&usage, "one argument too many: %s%s", args.operands[2],
+                            recipe_find(args.operands[2]) ? "; a type is given as --type" : "");
+    else if (!s.recipe)
         status = args_wrong(&usage, "--type is missing: one of %s", recipe_names());
     else if (recipe_is_folder(s.recipe) == ends_in_gguf(s.out))
         status = args_wrong(&usage, "%s makes a %s: %s %s in .gguf", s.recipe->name,

@@ -1,6 +1,10 @@
 #include "kernels/convert.h"
 #include "base/memory.h"
 
+#include <float.h>
+#include <math.h>
+#include <stdatomic.h>
+
 static bool is_k(enum tensor_type type)
 {
     return type == TYPE_Q4_K || type == TYPE_Q5_K || type == TYPE_Q6_K;
@@ -25,11 +29,27 @@ struct job {
     const struct converter *converter;
     const struct conversion *conversion;
     size_t source_row_bytes, target_row_bytes;
+    atomic_bool failed; /* a value does not fit */
 };
+
+/* What the type can hold: beyond it, F16 rounds to infinity. */
+static float largest_value(enum tensor_type type)
+{
+    return type == TYPE_F16 ? 65519.996F : FLT_MAX;
+}
+
+static bool all_fit(const float *row, size_t n, enum tensor_type type)
+{
+    float most = largest_value(type);
+    bool fit = true;
+    for (size_t i = 0; i < n; i++)
+        fit &= fabsf(row[i]) <= most; /* false for a NaN too */
+    return fit;
+}
 
 static void convert_share(void *context, size_t thread, size_t n_threads)
 {
-    const struct job *job = context;
+    struct job *job = context;
     const struct conversion *c = job->conversion;
     size_t begin, end;
     thread_share(c->n_rows, 1, thread, n_threads, &begin, &end);
@@ -37,6 +57,8 @@ static void convert_share(void *context, size_t thread, size_t n_threads)
     for (size_t r = begin; r < end; r++) {
         job->converter->kernels->dequantize[c->from](
             (const char *)c->source + r * job->source_row_bytes, row, c->cols);
+        if (!all_fit(row, c->cols, c->to))
+            atomic_store(&job->failed, true);
         convert_encode(job->converter->kernels, c->to, row, c->importance,
                        (char *)c->target + r * job->target_row_bytes, c->cols);
     }
@@ -54,6 +76,25 @@ static enum status make_room(struct converter *converter, size_t cols, struct er
     return converter->rows ? STATUS_OK : error_memory(err, "rows to convert");
 }
 
+/* Names the first value that does not fit. */
+static enum status refuse_values(const struct converter *converter,
+                                 const struct conversion *conversion, const struct job *job,
+                                 struct error *err)
+{
+    float *row = converter->rows;
+    for (size_t r = 0; r < conversion->n_rows; r++) {
+        converter->kernels->dequantize[conversion->from](
+            (const char *)conversion->source + r * job->source_row_bytes, row, conversion->cols);
+        for (size_t i = 0; i < conversion->cols; i++)
+            if (!all_fit(row + i, 1, conversion->to))
+                return error_set(err, STATUS_INVALID,
+                                 "element %zu of a row is %g, which %s cannot hold: the checkpoint "
+                                 "is damaged, or made for a wider type",
+                                 i, (double)row[i], tensor_type_info(conversion->to)->name);
+    }
+    return STATUS_OK;
+}
+
 enum status convert_rows(struct converter *converter, const struct conversion *conversion,
                          struct error *err)
 {
@@ -68,7 +109,7 @@ enum status convert_rows(struct converter *converter, const struct conversion *c
                          conversion->cols, tensor_type_info(conversion->from)->name,
                          tensor_type_info(conversion->to)->name);
     thread_pool_run(converter->pool, convert_share, &job);
-    return STATUS_OK;
+    return atomic_load(&job.failed) ? refuse_values(converter, conversion, &job, err) : STATUS_OK;
 }
 
 void converter_free(struct converter *converter)

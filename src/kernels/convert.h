@@ -29,7 +29,8 @@ void convert_encode(const struct kernels *kernels, enum tensor_type type, const 
 /* Whether rows of that type come out differently with an importance. */
 bool convert_weighs(enum tensor_type type);
 
-/* n columns must be a whole number of blocks of both types. */
+/* n columns must be a whole number of blocks of both types. Values that are not finite, or become
+ * so in F16, are an error: blocks would hide them. */
 enum status convert_rows(struct converter *converter, const struct conversion *conversion,
                          struct error *err);
 void converter_free(struct converter *converter);

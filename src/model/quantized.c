@@ -83,8 +83,10 @@ static enum status convert(struct quantizer *q, size_t index)
     size_t n = c.n_rows * c.cols, bytes;
     if (c.to == c.from)
         return STATUS_OK;
-    enum status status = convert_rows(&q->converter, &c, q->err);
-    if (!status && q->recipe->doubly && c.to == q->recipe->base)
+    if (convert_rows(&q->converter, &c, q->err))
+        return error_prefix(q->err, "%s: tensor %s", t->file, t->name);
+    enum status status = STATUS_OK;
+    if (q->recipe->doubly && c.to == q->recipe->base)
         status = round_scales(q, c.target, n / BNB_BLOCK);
     if (status)
         return status;

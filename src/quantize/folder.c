@@ -255,9 +255,8 @@ static enum status quantize_weight(struct writer *w, const struct tensor *t)
                            .target = weight->blocks,
                            .n_rows = t->shape[0],
                            .cols = t->shape[1]};
-    enum status status = convert_rows(&w->converter, &c, w->err);
-    if (status)
-        return status;
+    if (convert_rows(&w->converter, &c, w->err))
+        return error_prefix(w->err, "%s: tensor %s", t->file, t->name);
     take_apart(w, weight);
     if (w->recipe->doubly)
         double_quantize(weight->scales, n, w->nested_values, weight->scale_codes,

@@ -30,8 +30,9 @@ static enum status write_chunks(struct job *job, struct gguf_writer *w, const st
             return error_set(err, STATUS_CANCELLED, "stopped; nothing was written");
         c->n_rows = left < most ? left : most;
         enum status status = convert_rows(&job->converter, c, err);
-        if (!status)
-            status = gguf_write_data(w, job->out, c->n_rows * row_bytes, err);
+        if (status)
+            return error_prefix(err, "%s: tensor %s", tensor->file, tensor->name);
+        status = gguf_write_data(w, job->out, c->n_rows * row_bytes, err);
         if (status)
             return status;
         c->source = (const char *)c->source + c->n_rows * source_row_bytes;
