@@ -280,7 +280,7 @@ def test_inputs_that_lose(work):
     weight = "model.layers.1.mlp.up_proj.weight"
     for name, bits, kinds in (("nan", 0x7fc0, ("q4_0", "q4_k_m", "q8_0", "f16", "nf4", "int8")),
                               ("infinite", 0xff80, ("q6_k",)), ("large", 0x4780, ("f16",))):
-        broken = work / name
+        broken = work / f"broken-{name}"
         shutil.copytree(BUNDLED, broken)
         with open(broken / "model.safetensors", "r+b") as file:
             length, = struct.unpack("<Q", file.read(8))
@@ -292,7 +292,7 @@ def test_inputs_that_lose(work):
             refused(quantize(broken, out, kind), weight, "element 100 of a row", broken)
             assert not out.exists()
             refused(tandem("logits", broken, "--ids", "1,2", "--quantize", kind), weight)
-    assert quantize(work / "large", work / "large-q8_0.gguf", "q8_0").returncode == 0
+    assert quantize(work / "broken-large", work / "large-q8_0.gguf", "q8_0").returncode == 0
     refused(tandem("quantize", BUNDLED, small, "q8_0"), "--type", status=2)
 
 
