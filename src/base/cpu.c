@@ -28,6 +28,8 @@ static unsigned long enabled_state(void)
 static void detect(void)
 {
     unsigned a, b, c, d;
+    if (__get_cpuid(0, &a, &b, &c, &d))
+        features.amd = b == signature_AMD_ebx;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
         return;
     unsigned long state = enabled_state();

@@ -11,6 +11,7 @@ struct cpu_features {
     bool avx512; /* AVX-512 F, BW, VL and DQ */
     bool avx512_vnni, avx512_bf16, amx_int8, amx_bf16;
     bool neon, neon_dotprod;
+    bool amd; /* which wants memory to be asked for in another way (kernels/fetch.h) */
 };
 /* Features that the CPU has and the operating system has enabled. */
 const struct cpu_features *cpu_features(void);

@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "kernels/amx_tiles.h"
+#include "kernels/fetch.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -207,17 +208,17 @@ struct reading {
     size_t n;
 };
 
-/* Asks for lines ahead, further than the hardware does by itself. */
+/* Asks for lines ahead as the kernels do. */
 static void read_work(void *context, size_t thread, size_t n_threads)
 {
-    enum { LINE = 8, NEAR = 2048 / 8, FAR = 4096 / 8 };
+    enum { LINE = 8 };
+    const bool once = fetch_once();
     const struct reading *r = context;
     uint64_t sum[LINE] = {0};
     size_t begin, end;
     thread_share(r->n, LINE, thread, n_threads, &begin, &end);
     for (size_t i = begin; i + LINE <= end; i += LINE) {
-        __builtin_prefetch(r->data + i + FAR, 0, 2);
-        __builtin_prefetch(r->data + i + NEAR, 0, 3);
+        fetch_line(r->data + i, once);
         for (size_t k = 0; k < LINE; k++)
             sum[k] += r->data[i + k];
     }

@@ -146,4 +146,31 @@ INLINE v_float v_of_signed(const uint8_t *p)
     return v_of_sums(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
 }
 
+/* --- Rounding of activations, for quant_plain.h --- */
+
+#define VECTOR_ROUNDING
+
+INLINE float largest(const float *x)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    __m512i low = _mm512_and_si512(_mm512_loadu_si512(x), magnitude);
+    __m512i high = _mm512_and_si512(_mm512_loadu_si512(x + 16), magnitude);
+    uint32_t bits = _mm512_reduce_max_epu32(_mm512_max_epu32(low, high));
+    float most;
+    memcpy(&most, &bits, sizeof most);
+    return most;
+}
+
+INLINE void round_block(const float *x, float inverse, int8_t *codes, int32_t sums[2])
+{
+    UNROLL
+    for (int half = 0; half < 2; half++) {
+        __m512 scaled = _mm512_mul_ps(v_load(x + 16 * half), v_set(inverse));
+        __m512i rounded =
+            _mm512_cvt_roundps_epi32(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        _mm_storeu_si128((__m128i *)(codes + 16 * half), _mm512_cvtepi32_epi8(rounded));
+        sums[half] = _mm512_reduce_add_epi32(rounded);
+    }
+}
+
 #endif

@@ -112,6 +112,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
     const size_t together = PARTS > 1 ? 1 : ROWS_TOGETHER;
+    const bool once = fetch_once();
     size_t at = activations_block(a, row, span->begin);
     float *to = span->y + row * job->y_stride;
     v_float y[PARTS * MOST_ROWS];
@@ -122,7 +123,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
             y[p * MOST_ROWS + r] = load_outputs(span, to + r * job->y_stride, p * LANES);
     }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
-        fetch_ahead(f, span->panel, b);
+        fetch_ahead(f, span->panel, b, once);
         UNROLL
         for (size_t p = 0; p < PARTS; p++) {
             v_codes codes[8];

@@ -12,6 +12,7 @@
 /* Below this, a block counts as zeros: its reciprocal would overflow. */
 #define SMALLEST_SCALE 1e-30f
 
+#ifndef VECTOR_ROUNDING /* the instruction set has these two of its own */
 /* The largest magnitude, or something not finite where the block has one. */
 QUANT_INLINE float largest(const float *x)
 {
@@ -25,6 +26,18 @@ QUANT_INLINE float largest(const float *x)
     return float_of_bits(most);
 }
 
+/* x * inverse, at most 127 in magnitude, rounded; sums: of the two halves. */
+QUANT_INLINE void round_block(const float *x, float inverse, int8_t *codes, int32_t sums[2])
+{
+    for (int i = 0; i < QUANT_BLOCK; i++) /* 1.5 * 2^23: the sum is rounded to an integer */
+        codes[i] = (int8_t)(int32_t)(x[i] * inverse + 12582912.f - 12582912.f);
+    for (int i = 0; i < 16; i++) {
+        sums[0] += codes[i];
+        sums[1] += codes[i + 16];
+    }
+}
+#endif
+
 QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t at)
 {
     int8_t *codes = a->codes + at * QUANT_BLOCK;
@@ -35,12 +48,7 @@ QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t a
         inverse = 0;
         most = NAN;
     } else {
-        for (int i = 0; i < QUANT_BLOCK; i++) /* 1.5 * 2^23: the sum is rounded to an integer */
-            codes[i] = (int8_t)(int32_t)(x[i] * inverse + 12582912.f - 12582912.f);
-    }
-    for (int i = 0; i < 16; i++) {
-        sums[0] += codes[i];
-        sums[1] += codes[i + 16];
+        round_block(x, inverse, codes, sums);
     }
     float scale = inverse > 0 || isnan(most) ? most / 127 : 0;
     a->scale[at] = scale;

@@ -3,6 +3,7 @@
 #ifndef TANDEM_KERNELS_QUANT_VECTORS_H
 #define TANDEM_KERNELS_QUANT_VECTORS_H
 
+#include "kernels/fetch.h"
 #include "kernels/quant_layout.h"
 
 enum { PARTS = PANEL_OUTPUTS / LANES };
@@ -80,21 +81,14 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, s
     }
 }
 
-/* Weights come from memory, as fast as their addresses are known: what hardware fetches ahead by
- * itself ends with a page. Bytes, into the second cache and the first. */
-enum { FETCH_FAR = 4096, FETCH_NEAR = 2048 };
-
-/* Block b's part of the record that lies so far ahead, in this panel or the next. */
-INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b)
+/* Asks for block b's part of the record that lies ahead, in this panel or the next. */
+INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b, bool once)
 {
     const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
     const uint8_t *p = panel + b / n * record_bytes(f) + b % n * lines * 64;
     UNROLL
     for (size_t i = 0; i < lines; i++)
-        __builtin_prefetch(p + FETCH_NEAR + i * 64, 0, 3);
-    UNROLL
-    for (size_t i = 0; i < lines; i++)
-        __builtin_prefetch(p + FETCH_FAR + i * 64, 0, 2);
+        fetch_line(p + i * 64, once);
 }
 
 /* --- A chunk of a panel, decoded once for many rows --- */
@@ -114,8 +108,9 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
                          size_t first, size_t n, struct spread *out)
 {
     const struct panel_format *f = &panel_formats[type];
+    const bool once = fetch_once();
     for (size_t b = 0; b < n; b++) {
-        fetch_ahead(f, panel, first + b);
+        fetch_ahead(f, panel, first + b, once);
         for (size_t part = 0; part < PARTS; part++) {
             v_codes codes[8];
             struct vector_block w;
