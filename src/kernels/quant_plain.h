@@ -58,11 +58,31 @@ QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t a
     a->minus_half[2 * at + 1] = -sums[1];
 }
 
+/* n blocks of a row, from block `first` on. */
+QUANT_INLINE void quantize_strip(struct activations *a, size_t row, size_t first, size_t n)
+{
+    const float *x = a->x + row * a->x_stride + first * QUANT_BLOCK;
+    size_t at = activations_block(a, row, first);
+    for (size_t b = 0; b < n; b++, x += QUANT_BLOCK, at += a->tile_rows) {
+        __builtin_prefetch(x + a->x_stride); /* the next row's */
+        __builtin_prefetch(x + a->x_stride + QUANT_BLOCK / 2);
+        quantize_block(a, x, at);
+    }
+}
+
+/* By strips of a tile of rows: what lies together of its rows is written while it is in the first
+ * cache. */
 static void quantize_rows(struct activations *a, size_t begin, size_t end)
 {
-    for (size_t r = begin; r < end; r++)
-        for (size_t b = 0; b < a->n_blocks; b++)
-            quantize_block(a, a->x + r * a->x_stride + b * QUANT_BLOCK, activations_block(a, r, b));
+    enum { STRIP = 8 };
+    for (size_t row = begin, next; row < end; row = next) {
+        next = (row / a->tile_rows + 1) * a->tile_rows;
+        next = next < end ? next : end;
+        for (size_t strip = 0; strip < a->n_blocks; strip += STRIP)
+            for (size_t r = row; r < next; r++)
+                quantize_strip(a, r, strip,
+                               a->n_blocks - strip < STRIP ? a->n_blocks - strip : STRIP);
+    }
 }
 
 /* --- Weights as in the file --- */
