@@ -1,12 +1,14 @@
 /* Attention of query rows to the pages of one KV head, with an online softmax.
  *
  * A page holds KEY_PAGE positions. Its values are rows of their type, one per position; its keys
- * are stored transposed, so that a dimension of all keys is a run of memory: F32, F16   [head_dim,
- * KEY_PAGE] Q8_0       for every 32 dimensions, codes [32, KEY_PAGE], then scales [KEY_PAGE] in F16
+ * are stored transposed, so that a dimension of all keys is a run of memory: of F32 and F16
+ * [head_dim, KEY_PAGE]; of Q8_0 for every 32 dimensions codes [32, KEY_PAGE], then scales
+ * [KEY_PAGE] in F16.
  *
  * Queries and pages are first prepared, in whatever form a table multiplies best; a page is
  * prepared once for all the rows that meet it. Then for each page, in order of positions:
- * scores(), soften() of each row, mix(). At the end a row's answer is out / sum.
+ * scores(), soften() of each row, mix(). At the end a row's answer is out / sum. For few rows
+ * preparing a page may cost more than it saves: scores_stored() and mix_stored() take it as it is.
  * `width` is attention_width(head_dim), and so many floats (or as many bytes) an element row takes.
  *
  * A row's results depend on neither its neighbours nor on what lies in the page before its `begin`
@@ -53,6 +55,14 @@ struct attention_kernels {
                    size_t width);
     /* out[r, d] += sum_i weights[r, i] * value_i[d], r < n, in order of i. */
     void (*mix)(const float *weights, size_t n, const void *values, size_t width, float *out);
+
+    /* The same bits from keys, and from the first n_keys values, as they are stored; for a head of
+     * `width` dimensions. next: what is passed in the next call, asked of memory meanwhile, or the
+     * same page. NULL: there is no such way for the type. */
+    void (*scores_stored)(const void *queries, size_t n, const void *keys, const void *next,
+                          size_t width, float *scores);
+    void (*mix_stored)(const float *weights, size_t n, const void *values, const void *next,
+                       size_t n_keys, size_t width, float *out);
 };
 
 /* Types that pages can have. */

@@ -306,4 +306,6 @@ void attention_use_amx(struct attention_kernels *kernels)
     kernels->prepare_values = prepare_values;
     kernels->scores = scores;
     kernels->mix = mix;
+    kernels->scores_stored = NULL;
+    kernels->mix_stored = NULL;
 }

@@ -46,35 +46,58 @@ static void prepare_values(enum tensor_type type, const void *stored, size_t n_k
     size_t width = attention_width(head_dim);
     size_t row_bytes = head_dim / info->block_length * info->block_bytes;
     float *to = prepared;
-    for (size_t i = 0; i < n_keys; i++, to += width) {
-        VECTOR_TABLE.dequantize[type]((const uint8_t *)stored + i * row_bytes, to, head_dim);
-        memset(to + head_dim, 0, (width - head_dim) * sizeof *to);
+    if (width == head_dim) {
+        VECTOR_TABLE.dequantize[type](stored, to, n_keys * head_dim);
+        to += n_keys * width;
+    } else {
+        for (size_t i = 0; i < n_keys; i++, to += width) {
+            VECTOR_TABLE.dequantize[type]((const uint8_t *)stored + i * row_bytes, to, head_dim);
+            memset(to + head_dim, 0, (width - head_dim) * sizeof *to);
+        }
     }
     memset(to, 0, (KEY_PAGE - n_keys) * width * sizeof *to);
 }
 
-/* y[r, 0..vectors) (+)= sum_k a[r, k] * b[k, ...]. Constants where this is inlined: rows, vectors
- * and adds. */
-INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds, const float *a,
-                        size_t a_stride, const float *b, size_t b_stride, size_t n, float *y,
-                        size_t y_stride)
+/* A right side of products: rows of floats, or of halves as they are stored. */
+struct outer_right {
+    const void *at;
+    size_t stride;   /* elements */
+    ptrdiff_t ahead; /* bytes to what is needed next and asked for meanwhile; of halves only */
+};
+
+INLINE v_float load_right(const bool half, const uint8_t *b, size_t vector)
 {
-    v_float sums[GEMM_ROWS][4], right[4];
+    size_t i = vector * VECTOR_LANES;
+    return half ? v_load_f16(b + 2 * i) : v_load((const float *)(const void *)b + i);
+}
+
+/* y[r, 0..vectors) (+)= sum_k a[r, k] * b[k, ...]. Constants where this is inlined: rows, vectors,
+ * adds and half. */
+INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds, const bool half,
+                        const float *a, size_t a_stride, struct outer_right right, size_t n,
+                        float *y, size_t y_stride)
+{
+    const size_t element = half ? 2 : sizeof(float);
+    const uint8_t *b = right.at;
+    v_float sums[GEMM_ROWS][4], of_b[4];
     UNROLL
     for (size_t r = 0; r < rows; r++)
         UNROLL
     for (size_t j = 0; j < vectors; j++)
         sums[r][j] = adds ? v_load(y + r * y_stride + j * VECTOR_LANES) : v_set(0);
-    for (size_t k = 0; k < n; k++, b += b_stride) {
+    for (size_t k = 0; k < n; k++, b += right.stride * element) {
+        if (half)
+            for (size_t i = 0; i < vectors * VECTOR_LANES * element; i += 64)
+                __builtin_prefetch(b + right.ahead + i, 0, 2);
         UNROLL
         for (size_t j = 0; j < vectors; j++)
-            right[j] = v_load(b + j * VECTOR_LANES);
+            of_b[j] = load_right(half, b, j);
         UNROLL
         for (size_t r = 0; r < rows; r++) {
             v_float left = v_set(a[r * a_stride + k]);
             UNROLL
             for (size_t j = 0; j < vectors; j++)
-                sums[r][j] = v_fma(left, right[j], sums[r][j]);
+                sums[r][j] = v_fma(left, of_b[j], sums[r][j]);
         }
     }
     UNROLL
@@ -84,17 +107,23 @@ INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds
         v_store(y + r * y_stride + j * VECTOR_LANES, sums[r][j]);
 }
 
-typedef void outer_fixed(const float *a, size_t a_stride, const float *b, size_t b_stride, size_t n,
+typedef void outer_fixed(const float *a, size_t a_stride, struct outer_right right, size_t n,
                          float *y, size_t y_stride);
 
-#define OUTER_OF(rows, vectors, adds)                                                              \
-    static void outer_##rows##x##vectors##adds(const float *a, size_t a_stride, const float *b,    \
-                                               size_t b_stride, size_t n, float *y,                \
-                                               size_t y_stride)                                    \
+#define OUTER_OF(rows, vectors, adds, half)                                                        \
+    static void outer_##rows##x##vectors##adds##half(const float *a, size_t a_stride,              \
+                                                     struct outer_right right, size_t n, float *y, \
+                                                     size_t y_stride)                              \
     {                                                                                              \
-        outer_block(rows, vectors, adds, a, a_stride, b, b_stride, n, y, y_stride);                \
+        outer_block(rows, vectors, adds, half, a, a_stride, right, n, y, y_stride);                \
     }
-#define OUTERS_OF(rows) OUTER_OF(rows, 4, 0) OUTER_OF(rows, 4, 1) OUTER_OF(rows, 2, 1)
+#define OUTERS_OF(rows)                                                                            \
+    OUTER_OF(rows, 4, 0, 0)                                                                        \
+    OUTER_OF(rows, 4, 1, 0)                                                                        \
+    OUTER_OF(rows, 2, 1, 0)                                                                        \
+    OUTER_OF(rows, 4, 0, 1)                                                                        \
+    OUTER_OF(rows, 4, 1, 1)                                                                        \
+    OUTER_OF(rows, 2, 1, 1)
 
 OUTERS_OF(1)
 OUTERS_OF(2)
@@ -114,42 +143,79 @@ OUTERS_OF(6)
         outer_1x##kind, outer_2x##kind, outer_3x##kind                                             \
     }
 #endif
-static outer_fixed *const outer_scores[] = OUTER_TABLE(40);
-static outer_fixed *const outer_wide[] = OUTER_TABLE(41);
-static outer_fixed *const outer_narrow[] = OUTER_TABLE(21);
+/* By half and rows - 1. */
+static outer_fixed *const outer_scores[][GEMM_ROWS] = {OUTER_TABLE(400), OUTER_TABLE(401)};
+static outer_fixed *const outer_wide[][GEMM_ROWS] = {OUTER_TABLE(410), OUTER_TABLE(411)};
+static outer_fixed *const outer_narrow[][GEMM_ROWS] = {OUTER_TABLE(210), OUTER_TABLE(211)};
 
+/* Of so many rows, in groups of nearly the same size: a group of one would wait for its own sums.
+ */
 static size_t next_rows(size_t left)
 {
-    return left < GEMM_ROWS ? left : GEMM_ROWS;
+    size_t groups = (left + GEMM_ROWS - 1) / GEMM_ROWS;
+    return (left + groups - 1) / groups;
 }
 
-static void attention_scores(const void *queries, size_t n, const void *keys, size_t width,
-                             float *scores)
+/* The right side, from its element i on. */
+INLINE struct outer_right right_from(struct outer_right right, const bool half, size_t i)
 {
-    const float *q = queries, *page = keys;
+    right.at = (const uint8_t *)right.at + i * (half ? 2 : sizeof(float));
+    return right;
+}
+
+INLINE void score_page(const bool half, const float *queries, size_t n, struct outer_right keys,
+                       size_t width, float *scores)
+{
     for (size_t r = 0, rows; r < n; r += rows) {
         rows = next_rows(n - r);
         for (size_t i = 0; i < KEY_PAGE; i += 4 * VECTOR_LANES)
-            outer_scores[rows - 1](q + r * width, width, page + i, KEY_PAGE, width,
-                                   scores + r * KEY_PAGE + i, KEY_PAGE);
+            outer_scores[half][rows - 1](queries + r * width, width, right_from(keys, half, i),
+                                         width, scores + r * KEY_PAGE + i, KEY_PAGE);
     }
 }
 
-static void attention_mix(const float *weights, size_t n, const void *values, size_t width,
-                          float *out)
+INLINE void mix_page(const bool half, const float *weights, size_t n, struct outer_right values,
+                     size_t n_keys, float *out)
 {
-    const float *page = values;
+    size_t width = values.stride;
     for (size_t r = 0, rows; r < n; r += rows) {
         rows = next_rows(n - r);
         const float *from = weights + r * KEY_PAGE;
         size_t d = 0;
         for (; d + 4 * VECTOR_LANES <= width; d += 4 * VECTOR_LANES)
-            outer_wide[rows - 1](from, KEY_PAGE, page + d, width, KEY_PAGE, out + r * width + d,
-                                 width);
+            outer_wide[half][rows - 1](from, KEY_PAGE, right_from(values, half, d), n_keys,
+                                       out + r * width + d, width);
         if (d < width) /* 32 elements, where that is two vectors */
-            outer_narrow[rows - 1](from, KEY_PAGE, page + d, width, KEY_PAGE, out + r * width + d,
-                                   width);
+            outer_narrow[half][rows - 1](from, KEY_PAGE, right_from(values, half, d), n_keys,
+                                         out + r * width + d, width);
     }
+}
+
+static void attention_scores(const void *queries, size_t n, const void *keys, size_t width,
+                             float *scores)
+{
+    score_page(false, queries, n, (struct outer_right){.at = keys, .stride = KEY_PAGE}, width,
+               scores);
+}
+
+static void attention_mix(const float *weights, size_t n, const void *values, size_t width,
+                          float *out)
+{
+    mix_page(false, weights, n, (struct outer_right){.at = values, .stride = width}, KEY_PAGE, out);
+}
+
+static void scores_of_halves(const void *queries, size_t n, const void *keys, const void *next,
+                             size_t width, float *scores)
+{
+    struct outer_right right = {keys, KEY_PAGE, (const char *)next - (const char *)keys};
+    score_page(true, queries, n, right, width, scores);
+}
+
+static void mix_of_halves(const float *weights, size_t n, const void *values, const void *next,
+                          size_t n_keys, size_t width, float *out)
+{
+    struct outer_right right = {values, width, (const char *)next - (const char *)values};
+    mix_page(true, weights, n, right, n_keys, out);
 }
 
 static void hide(float *scores, size_t begin, size_t end)

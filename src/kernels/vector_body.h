@@ -600,14 +600,13 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half)
 
 #include "kernels/vector_attention.h"
 
-static const struct attention_kernels attention = {
-    .prepare_query = prepare_query,
-    .prepare_keys = prepare_keys,
-    .prepare_values = prepare_values,
-    .scores = attention_scores,
-    .soften = soften,
-    .mix = attention_mix,
-};
+#define PREPARED_PAGES                                                                             \
+    .prepare_query = prepare_query, .prepare_keys = prepare_keys,                                  \
+    .prepare_values = prepare_values, .scores = attention_scores, .soften = soften,                \
+    .mix = attention_mix
+static const struct attention_kernels attention = {PREPARED_PAGES};
+static const struct attention_kernels attention_of_halves = {
+    PREPARED_PAGES, .scores_stored = scores_of_halves, .mix_stored = mix_of_halves};
 
 const struct kernels VECTOR_TABLE = {
     .name = VECTOR_NAME,
@@ -660,7 +659,7 @@ const struct kernels VECTOR_TABLE = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention = {[TYPE_F32] = &attention, [TYPE_F16] = &attention, [TYPE_Q8_0] = &attention},
+    .attention = {[TYPE_F32] = &attention, [TYPE_F16] = &attention_of_halves, [TYPE_Q8_0] = &attention},
 };
 
 #endif

@@ -11,7 +11,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { BLOCK_QUERIES = 192 }; /* most queries of a unit, where one row has no more */
+enum {
+    BLOCK_QUERIES = 192, /* most queries of a unit, where one row has no more */
+    FEW_QUERIES = 32,    /* so many do not make up for preparing a page */
+};
 
 struct job {
     const struct model *model;
@@ -145,37 +148,71 @@ static void finish_block(const struct job *job, struct row_block block, size_t k
     }
 }
 
-static void attend_page(const struct job *job, struct row_block block, size_t kv_head, size_t page,
-                        size_t end, struct workspace *w)
+/* Where the cache has a page of a KV head. */
+struct stored_page {
+    const void *keys, *values;
+};
+
+static struct stored_page page_at(const struct job *job, size_t sequence, size_t page,
+                                  size_t kv_head)
+{
+    return (struct stored_page){kv_key_page(job->cache, sequence, page, job->layer, kv_head),
+                                kv_value_page(job->cache, sequence, page, job->layer, kv_head)};
+}
+
+static void soften_page(const struct job *job, struct row_block block, size_t page,
+                        struct workspace *w)
 {
     const struct hyperparameters *s = job->model->shape;
-    const struct attention_kernels *k = job->kernels;
-    const struct row *first = &job->rows[block.first];
-    size_t group = group_size(s), n = block.n * group, width = attention_width(s->head_dim);
-    size_t sequence = (size_t)first->sequence;
-    k->prepare_keys(kv_type(job->cache),
-                    kv_key_page(job->cache, sequence, page, job->layer, kv_head), s->head_dim,
-                    w->keys);
-    k->prepare_values(kv_type(job->cache),
-                      kv_value_page(job->cache, sequence, page, job->layer, kv_head),
-                      clip(end, page), s->head_dim, w->values);
-    k->scores(w->queries, n, w->keys, width, w->scores);
-    for (size_t i = 0; i < n; i++) {
-        size_t position = (size_t)first->position + i / group;
-        k->soften(w->scores + i * KEY_PAGE, clip(first_visible(s, job->layer, position), page),
-                  clip(position + 1, page), &w->states[i], w->out + i * width, width);
+    size_t group = group_size(s), width = attention_width(s->head_dim);
+    for (size_t i = 0; i < block.n * group; i++) {
+        size_t position = (size_t)job->rows[block.first].position + i / group;
+        job->kernels->soften(w->scores + i * KEY_PAGE,
+                             clip(first_visible(s, job->layer, position), page),
+                             clip(position + 1, page), &w->states[i], w->out + i * width, width);
     }
+}
+
+static void attend_stored(const struct job *job, struct row_block block, size_t kv_head,
+                          size_t page, size_t end, struct workspace *w)
+{
+    const struct attention_kernels *k = job->kernels;
+    size_t width = job->model->shape->head_dim, n = block.n * group_size(job->model->shape);
+    size_t sequence = (size_t)job->rows[block.first].sequence;
+    size_t next = page + KEY_PAGE < end ? page + KEY_PAGE : page;
+    struct stored_page here = page_at(job, sequence, page, kv_head);
+    struct stored_page ahead = page_at(job, sequence, next, kv_head);
+    k->scores_stored(w->queries, n, here.keys, ahead.keys, width, w->scores);
+    soften_page(job, block, page, w);
+    k->mix_stored(w->scores, n, here.values, ahead.values, clip(end, page), width, w->out);
+}
+
+static void attend_prepared(const struct job *job, struct row_block block, size_t kv_head,
+                            size_t page, size_t end, struct workspace *w)
+{
+    const struct attention_kernels *k = job->kernels;
+    size_t head_dim = job->model->shape->head_dim, width = attention_width(head_dim);
+    size_t n = block.n * group_size(job->model->shape);
+    struct stored_page here =
+        page_at(job, (size_t)job->rows[block.first].sequence, page, kv_head);
+    k->prepare_keys(kv_type(job->cache), here.keys, head_dim, w->keys);
+    k->prepare_values(kv_type(job->cache), here.values, clip(end, page), head_dim, w->values);
+    k->scores(w->queries, n, w->keys, width, w->scores);
+    soften_page(job, block, page, w);
     k->mix(w->scores, n, w->values, width, w->out);
 }
 
 static void attend_block(const struct job *job, struct row_block block, size_t kv_head,
                          struct workspace *w)
 {
+    const struct hyperparameters *s = job->model->shape;
     size_t position = (size_t)job->rows[block.first].position, end = position + block.n;
-    size_t begin = first_visible(job->model->shape, job->layer, position);
+    size_t begin = first_visible(s, job->layer, position);
+    bool few = job->kernels->scores_stored && block.n * group_size(s) <= FEW_QUERIES &&
+               attention_width(s->head_dim) == s->head_dim;
     start_block(job, block, kv_head, w);
     for (size_t page = begin / KEY_PAGE * KEY_PAGE; page < end; page += KEY_PAGE)
-        attend_page(job, block, kv_head, page, end, w);
+        (few ? attend_stored : attend_prepared)(job, block, kv_head, page, end, w);
     finish_block(job, block, kv_head, w);
 }
 
