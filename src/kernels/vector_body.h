@@ -659,7 +659,8 @@ const struct kernels VECTOR_TABLE = {
     .silu_multiply = silu_multiply,
     .add = add,
     .rope = rope,
-    .attention = {[TYPE_F32] = &attention, [TYPE_F16] = &attention_of_halves, [TYPE_Q8_0] = &attention},
+    .attention =
+        {[TYPE_F32] = &attention, [TYPE_F16] = &attention_of_halves, [TYPE_Q8_0] = &attention},
 };
 
 #endif

@@ -193,8 +193,7 @@ static void attend_prepared(const struct job *job, struct row_block block, size_
     const struct attention_kernels *k = job->kernels;
     size_t head_dim = job->model->shape->head_dim, width = attention_width(head_dim);
     size_t n = block.n * group_size(job->model->shape);
-    struct stored_page here =
-        page_at(job, (size_t)job->rows[block.first].sequence, page, kv_head);
+    struct stored_page here = page_at(job, (size_t)job->rows[block.first].sequence, page, kv_head);
     k->prepare_keys(kv_type(job->cache), here.keys, head_dim, w->keys);
     k->prepare_values(kv_type(job->cache), here.values, clip(end, page), head_dim, w->values);
     k->scores(w->queries, n, w->keys, width, w->scores);
