@@ -153,11 +153,18 @@ static void multiply_units(const struct job *job, size_t begin, size_t end, floa
     }
 }
 
-static void quantize_rows(const struct job *job, size_t thread, size_t n_threads)
+/* A thread's share: whole tiles of rows, or where there are few, some of the blocks of all. */
+static void quantize_share(const struct job *job, size_t thread, size_t n_threads)
 {
+    struct activations *a = job->a;
+    bool few = a->n_rows < n_threads * TILE_ROWS;
     size_t begin, end;
-    thread_share(job->a->n_rows, 1, thread, n_threads, &begin, &end);
-    job->compute->quant->quantize(job->a, begin, end);
+    thread_share(few ? a->n_blocks : a->n_rows, few ? SHARED_BLOCKS : TILE_ROWS, thread, n_threads,
+                 &begin, &end);
+    if (few)
+        job->compute->quant->quantize(a, 0, a->n_rows, begin, end);
+    else
+        job->compute->quant->quantize(a, begin, end, 0, a->n_blocks);
 }
 
 static void matmul_work(void *context, size_t thread, size_t n_threads)
@@ -166,7 +173,7 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
     const struct compute *c = job->compute;
     size_t begin, end;
     if (job->quantizes) {
-        quantize_rows(job, thread, n_threads);
+        quantize_share(job, thread, n_threads);
         thread_pool_barrier(c->pool);
     }
     while (work_shares_take(c->shares, thread, &begin, &end))
@@ -184,7 +191,7 @@ static void run_job(struct job *job)
     }
     bool quantizes = codes && !job->a->quantized;
     if (quantizes && job->a->n_rows == 1)
-        quantize_rows(job, 0, 1); /* not worth a barrier */
+        quantize_share(job, 0, 1); /* not worth a barrier */
     else
         job->quantizes = quantizes;
     size_t share = units / thread_pool_size(job->compute->pool);

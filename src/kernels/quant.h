@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QUANT_BLOCK = 32, PANEL_OUTPUTS = 16, TILE_ROWS = 16 };
+enum { QUANT_BLOCK = 32, PANEL_OUTPUTS = 16, TILE_ROWS = 16, SHARED_BLOCKS = 16 };
 
 /* Rows of activations, prepared once for all matrices that they meet. Blocks of a tile of rows lie
  * together: block b of row r of tile t is number (t * n_blocks + b) * tile_rows + r. */
@@ -72,8 +72,11 @@ enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are de
 
 struct quant_kernels {
     const char *name; /* "scalar", "avx2", "avxvnni", "vnni", "amx", "neon" */
-    /* Rows [begin, end) of what was set. */
-    void (*quantize)(struct activations *a, size_t begin, size_t end);
+    /* Rows [begin, end) of what was set, blocks [first_block, end_block) of them. What threads do
+     * at the same time should be in tiles of their own, or SHARED_BLOCKS apart: they would wait
+     * for each other's lines of memory. */
+    void (*quantize)(struct activations *a, size_t begin, size_t end, size_t first_block,
+                     size_t end_block);
     /* Weights as in the file. */
     void (*rows)(const struct quant_job *job);
     /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */

@@ -72,16 +72,16 @@ QUANT_INLINE void quantize_strip(struct activations *a, size_t row, size_t first
 
 /* By strips of a tile of rows: what lies together of its rows is written while it is in the first
  * cache. */
-static void quantize_rows(struct activations *a, size_t begin, size_t end)
+static void quantize_rows(struct activations *a, size_t begin, size_t end, size_t first_block,
+                          size_t end_block)
 {
     enum { STRIP = 8 };
     for (size_t row = begin, next; row < end; row = next) {
         next = (row / a->tile_rows + 1) * a->tile_rows;
         next = next < end ? next : end;
-        for (size_t strip = 0; strip < a->n_blocks; strip += STRIP)
+        for (size_t strip = first_block; strip < end_block; strip += STRIP)
             for (size_t r = row; r < next; r++)
-                quantize_strip(a, r, strip,
-                               a->n_blocks - strip < STRIP ? a->n_blocks - strip : STRIP);
+                quantize_strip(a, r, strip, end_block - strip < STRIP ? end_block - strip : STRIP);
     }
 }
 

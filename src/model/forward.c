@@ -86,19 +86,25 @@ static void embed_work(void *context, size_t thread, size_t n_threads)
     }
 }
 
-/* The norm of a row, and at once its codes for the products. */
+/* The norms of rows [begin, end), and at once their codes for the products. */
+static void norm_tile(const struct pass *p, size_t begin, size_t end)
+{
+    struct model *m = p->model;
+    size_t dim = m->shape->dim;
+    for (size_t i = begin; i < end; i++)
+        m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
+                                     (float)m->shape->rms_norm_eps);
+    if (p->quantizes)
+        m->compute.quant->quantize(&m->activations, begin, end, 0, m->activations.n_blocks);
+}
+
 static void norm_work(void *context, size_t thread, size_t n_threads)
 {
     const struct pass *p = context;
-    struct model *m = p->model;
-    size_t begin, end, dim = m->shape->dim;
-    share_rows(p, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i < end; i++) {
-        m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
-                                     (float)m->shape->rms_norm_eps);
-        if (p->quantizes)
-            m->compute.quant->quantize(&m->activations, i, i + 1);
-    }
+    size_t begin, end;
+    thread_share(p->n, TILE_ROWS, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i += TILE_ROWS)
+        norm_tile(p, i, end - i < TILE_ROWS ? end : i + TILE_ROWS);
 }
 
 /* Rotates queries and keys of a row and puts its keys and values into the cache. */
