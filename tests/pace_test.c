@@ -74,7 +74,7 @@ static void test_tokens_of_others_do_not_stall(void **state)
             struct outcome o = run_prompt(&pace, &m, decoding[k], 8192);
             assert_true(o.too_long * 100 <= o.steps);
             o = run_prompt(&pace, &m, decoding[k], 8192);
-            assert_true(o.longest < 2.75 * o.alone);
+            assert_true(o.longest < 2.5 * o.alone);
         }
 }
 
@@ -89,7 +89,7 @@ static void test_prompts_get_what_they_may(void **state)
         double alone = step_seconds(&m, 4, 0, 0);
         for (size_t position = 0; position < 4096; position += 512) {
             size_t fits = 0, n = 0;
-            while (step_seconds(&m, 4, fits + 1, position) < 2.2 * alone)
+            while (step_seconds(&m, 4, fits + 1, position) < 1.95 * alone)
                 fits++;
             for (int step = 0; step < 60; step++) {
                 n = pace_prompt_rows(&pace, 4, 1, 508);
@@ -160,7 +160,7 @@ static void test_odd_sizes(void **state)
             assert_int_equal(pace_prompt_rows(&pace, n, 1, most), 0);
             pace_learn(&pace, n, 0, 0.01);
             size_t rows = pace_prompt_rows(&pace, n, 1, most);
-            assert_int_equal(rows, most);
+            assert_in_range(rows, most > 0, most);
             pace_learn(&pace, n, rows, 0.02);
             pace = (struct pace){0};
         }

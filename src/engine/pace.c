@@ -3,7 +3,11 @@
 #include <stdbool.h>
 
 /* A prompt makes others' steps so many times as long; a crowd of them, more. */
-static const double STRETCH = 2.25, MOST_CROWD = 4;
+static const double STRETCH = 2, MOST_CROWD = 4;
+
+/* A rung that was never seen is tried once if it may be so many times as long as others' steps may:
+ * costs have stairs, and what the next rung takes is a guess. */
+static const double UNKNOWN = 1.25;
 
 /* A step of prompts alone should not last much longer than this: it is how long a cancellation, or
  * the first token of another request, may have to wait for it. */
@@ -13,15 +17,15 @@ enum { FIRST_PROMPT_ROWS = 64, LEAST_PROMPT_ROWS = 32 };
 /* Decoding alone is timed anew after so many steps with prompts. */
 enum { MAX_SHARED_STEPS = 64 };
 
-/* Attention walks the pages of a prompt's earlier positions once for all of its rows in the step,
- * which takes about as long as the products of so many rows. */
-static const double WALK_ROWS = 16;
+/* Attention walks the pages of a prompt's earlier positions once for all of its rows in the step:
+ * reading and preparing them takes about as long as computing with them for so many rows. */
+static const double WALK_ROWS = 4;
 
 /* Beside decoding a prompt gets at least so many rows, whatever they cost. */
-enum { LEAST_SHARED_ROWS = 2 };
+enum { LEAST_SHARED_ROWS = 1 };
 
-static const size_t rungs[PACE_RUNGS] = {4,  6,   8,   12,  16,  24,  32,  48, 64,
-                                         96, 128, 192, 256, 320, 384, 448, 512};
+static const size_t rungs[PACE_RUNGS] = {2,  3,  4,   6,   8,   12,  16,  24,  32, 48,
+                                         64, 96, 128, 192, 256, 320, 384, 448, 512};
 
 static size_t decode_index(size_t rows)
 {
@@ -67,7 +71,7 @@ static size_t shared_rows(const struct pace *pace, size_t n_decode, double limit
         bool is_known = pace->rung_seconds[k] > 0;
         if (k > lowest || is_known)
             seconds = predict(pace, k, n_decode, seconds);
-        if (seconds <= limit)
+        if (seconds <= (is_known ? limit : UNKNOWN * limit))
             best = k;
         if (!is_known)
             break;

@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { PACE_RUNGS = 17, PACE_DECODE_ROWS = 64 };
+enum { PACE_RUNGS = 19, PACE_DECODE_ROWS = 64 };
 
 /* Zeros at first. */
 struct pace {

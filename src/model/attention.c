@@ -13,7 +13,7 @@
 
 enum {
     BLOCK_QUERIES = 192, /* most queries of a unit, where one row has no more */
-    FEW_QUERIES = 32,    /* so many do not make up for preparing a page */
+    FEW_QUERIES = 96,    /* so many do not make up for preparing a page */
 };
 
 struct job {
