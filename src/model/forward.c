@@ -138,10 +138,10 @@ static void store_work(void *context, size_t thread, size_t n_threads)
 
 /* --- The pass --- */
 
-/* One row is not worth waking threads for. */
-static void run(const struct pass *p, thread_work *work)
+/* `grain`: rows that stay with one thread; no more than these leave nothing to wake others for. */
+static void run(const struct pass *p, size_t grain, thread_work *work)
 {
-    struct thread_pool *pool = p->n > 1 ? p->model->compute.pool : NULL;
+    struct thread_pool *pool = p->n > grain ? p->model->compute.pool : NULL;
     thread_pool_run(pool, work, (void *)(uintptr_t)p);
 }
 
@@ -170,7 +170,7 @@ static void normalise(struct pass *p, const float *weight, enum model_input inpu
     p->norm = weight;
     p->quantizes = matmul_is_quantized(&m->compute, w);
     activations_set(&m->activations, m->scratch.h, w->cols, p->n, w->cols);
-    run(p, norm_work);
+    run(p, TILE_ROWS, norm_work);
     m->activations.quantized = p->quantizes;
     show_input(p, input, m->scratch.h, p->n, w->cols);
 }
@@ -221,7 +221,7 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
                                  {&w->v, w->v_bias, &a->v, s->v}},
                   3, products);
     matmul_all(&m->compute, &m->activations, products, 3);
-    run(p, store_work);
+    run(p, 1, store_work);
     attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
     plan_products(m, &(struct map){&w->o, NULL, &a->o, s->h}, 1, products);
@@ -294,7 +294,7 @@ enum status model_forward(struct model *model, struct kv_cache *cache, const str
         return status;
     mem_guard_enter();
     attention_plan(model, rows, n);
-    run(&p, embed_work);
+    run(&p, 1, embed_work);
     for (p.layer = 0; p.layer < model->shape->n_layers; p.layer++) {
         const struct layer_weights *w = &model->weights.layers[p.layer];
         const struct layer_adapters *a = &model->adapters.layers[p.layer];
