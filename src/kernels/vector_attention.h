@@ -45,15 +45,12 @@ static void prepare_values(enum tensor_type type, const void *stored, size_t n_k
     const struct tensor_type_info *info = tensor_type_info(type);
     size_t width = attention_width(head_dim);
     size_t row_bytes = head_dim / info->block_length * info->block_bytes;
+    size_t together = width == head_dim ? n_keys : 1; /* rows without a gap after them */
     float *to = prepared;
-    if (width == head_dim) {
-        VECTOR_TABLE.dequantize[type](stored, to, n_keys * head_dim);
-        to += n_keys * width;
-    } else {
-        for (size_t i = 0; i < n_keys; i++, to += width) {
-            VECTOR_TABLE.dequantize[type]((const uint8_t *)stored + i * row_bytes, to, head_dim);
-            memset(to + head_dim, 0, (width - head_dim) * sizeof *to);
-        }
+    for (size_t i = 0; i < n_keys; i += together, to += together * width) {
+        VECTOR_TABLE.dequantize[type]((const uint8_t *)stored + i * row_bytes, to,
+                                      together * head_dim);
+        memset(to + together * head_dim, 0, together * (width - head_dim) * sizeof *to);
     }
     memset(to, 0, (KEY_PAGE - n_keys) * width * sizeof *to);
 }
@@ -65,10 +62,14 @@ struct outer_right {
     ptrdiff_t ahead; /* bytes to what is needed next and asked for meanwhile; of halves only */
 };
 
-INLINE v_float load_right(const bool half, const uint8_t *b, size_t vector)
+INLINE size_t right_bytes(const bool half, size_t elements)
 {
-    size_t i = vector * VECTOR_LANES;
-    return half ? v_load_f16(b + 2 * i) : v_load((const float *)(const void *)b + i);
+    return elements * (half ? 2 : sizeof(float));
+}
+
+INLINE v_float load_right(const bool half, const uint8_t *b)
+{
+    return half ? v_load_f16(b) : v_load((const float *)(const void *)b);
 }
 
 /* y[r, 0..vectors) (+)= sum_k a[r, k] * b[k, ...]. Constants where this is inlined: rows, vectors,
@@ -77,7 +78,6 @@ INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds
                         const float *a, size_t a_stride, struct outer_right right, size_t n,
                         float *y, size_t y_stride)
 {
-    const size_t element = half ? 2 : sizeof(float);
     const uint8_t *b = right.at;
     v_float sums[GEMM_ROWS][4], of_b[4];
     UNROLL
@@ -85,13 +85,13 @@ INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds
         UNROLL
     for (size_t j = 0; j < vectors; j++)
         sums[r][j] = adds ? v_load(y + r * y_stride + j * VECTOR_LANES) : v_set(0);
-    for (size_t k = 0; k < n; k++, b += right.stride * element) {
+    for (size_t k = 0; k < n; k++, b += right_bytes(half, right.stride)) {
         if (half)
-            for (size_t i = 0; i < vectors * VECTOR_LANES * element; i += 64)
+            for (size_t i = 0; i < right_bytes(half, vectors * VECTOR_LANES); i += 64)
                 __builtin_prefetch(b + right.ahead + i, 0, 2);
         UNROLL
         for (size_t j = 0; j < vectors; j++)
-            of_b[j] = load_right(half, b, j);
+            of_b[j] = load_right(half, b + right_bytes(half, j * VECTOR_LANES));
         UNROLL
         for (size_t r = 0; r < rows; r++) {
             v_float left = v_set(a[r * a_stride + k]);
@@ -159,7 +159,7 @@ static size_t next_rows(size_t left)
 /* The right side, from its element i on. */
 INLINE struct outer_right right_from(struct outer_right right, const bool half, size_t i)
 {
-    right.at = (const uint8_t *)right.at + i * (half ? 2 : sizeof(float));
+    right.at = (const uint8_t *)right.at + right_bytes(half, i);
     return right;
 }
 
