@@ -125,7 +125,7 @@ static void fill_stored(unsigned char *stored, size_t size)
 static int bench_table(struct bench *b, const char *isa, size_t threads, const char *type)
 {
     struct error err = {0};
-    if (compute_create(isa, NULL, threads, COLS, &b->compute, &err) ||
+    if (compute_create(isa, NULL, threads, MANY, COLS, &b->compute, &err) ||
         activations_create(MANY, COLS, &b->activations, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return 1;

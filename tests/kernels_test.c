@@ -592,7 +592,7 @@ static struct compute start(const char *isa, size_t threads, size_t cols)
 {
     struct compute c;
     struct error err = {0};
-    if (compute_create(isa, NULL, threads, cols, &c, &err))
+    if (compute_create(isa, NULL, threads, 1024, cols, &c, &err))
         fail_msg("%s", err.message);
     c.quant = NULL; /* in floats: the others are quant_test's */
     return c;

@@ -5,12 +5,30 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS. With many rows a thread
- * takes at least 1 / PIECES of its share at a time, as rows are then read again for each piece. */
-enum { UNIT = 32, PIECES = 16, MANY_ROWS = 32 };
+/* Outputs are handed out in units of UNIT, a multiple of PANEL_OUTPUTS and of QUANT_BLOCK. With
+ * many rows a thread takes at least 1 / PIECES of its share at a time, as rows are then read again
+ * for each piece.
+ *
+ * A thread computes as many units at once as find room in memory of its own: outputs that stay in
+ * the second cache until they are done, and only then go where they belong. Products in floats
+ * prepare the rows anew each time, so they get more room. */
+enum {
+    UNIT = 32,
+    PIECES = 16,
+    MANY_ROWS = 32,
+    CODES_ROOM = 1 << 17, /* floats */
+    FLOATS_ROOM = 1 << 18,
+    PAD = 16, /* between rows of outputs, so that they do not meet in few lines of a cache */
+};
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
 
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
-                           size_t max_cols, struct compute *compute, struct error *err)
+                           size_t max_rows, size_t max_cols, struct compute *compute,
+                           struct error *err)
 {
     *compute = (struct compute){.pool = pool, .shares_pool = pool};
     enum status status = kernels_select(isa, &compute->kernels, err);
@@ -20,10 +38,14 @@ enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_t
         return status;
     size_t threads = thread_pool_size(compute->pool);
     compute->quant = quant_select(compute->kernels->name);
-    compute->scratch_floats = matmul_floats_scratch(max_cols);
-    if (compute->scratch_floats < QUANT_SCRATCH / sizeof(float))
-        compute->scratch_floats = QUANT_SCRATCH / sizeof(float);
-    compute->scratch = mem_aligned(64, threads, compute->scratch_floats * sizeof(float));
+    compute->kernel_floats = larger(matmul_floats_scratch(max_cols), QUANT_SCRATCH / sizeof(float));
+    size_t room, bytes;
+    bool fits =
+        size_multiply(max_rows, 2 * (UNIT + PAD), &room) &&
+        size_add(compute->kernel_floats, larger(room, FLOATS_ROOM), &compute->scratch_floats) &&
+        size_multiply(compute->scratch_floats, sizeof(float), &bytes);
+    if (fits)
+        compute->scratch = mem_aligned(64, threads, bytes);
     compute->shares = work_shares_create(threads);
     if (!compute->scratch || !compute->shares) {
         compute_free(compute);
@@ -41,7 +63,8 @@ void compute_free(struct compute *compute)
     *compute = (struct compute){0};
 }
 
-enum ending { NOTHING, RESIDUAL, GATED };
+/* What becomes of outputs. */
+enum ending { STORED, ADDED, GATED };
 
 /* A group of products with the same activations: one region of threads. */
 struct job {
@@ -50,8 +73,15 @@ struct job {
     const struct product *products;
     size_t n_products;
     enum ending ending;
-    float *residual; /* [n_rows, rows of the product], dense */
-    bool quantizes;  /* the activations, first */
+    struct activations *codes; /* of gated outputs, or NULL */
+    bool quantizes;            /* the activations, first */
+    size_t at_once;            /* units */
+};
+
+/* Outputs [begin, end) of a product, of all rows. */
+struct outputs {
+    float *y;
+    size_t stride, begin, end;
 };
 
 bool matmul_is_quantized(const struct compute *compute, const struct matrix *w)
@@ -64,90 +94,133 @@ static size_t n_units(size_t outputs)
     return (outputs + UNIT - 1) / UNIT;
 }
 
-/* y = bias for some outputs; the products are added to it. */
-static void start_outputs(const struct product *p, size_t n_rows, size_t begin, size_t end)
+/* y = bias; the products are added to it. */
+static void start_outputs(const float *bias, size_t n_rows, const struct outputs *out)
 {
+    size_t bytes = (out->end - out->begin) * sizeof *out->y;
     for (size_t r = 0; r < n_rows; r++) {
-        float *y = p->y + r * p->y_stride + begin;
-        if (p->bias)
-            memcpy(y, p->bias + begin, (end - begin) * sizeof *y);
+        if (bias)
+            memcpy(out->y + r * out->stride, bias + out->begin, bytes);
         else
-            memset(y, 0, (end - begin) * sizeof *y);
+            memset(out->y + r * out->stride, 0, bytes);
     }
 }
 
-static void multiply_codes(const struct job *job, const struct product *p, size_t begin, size_t end,
-                           float *scratch)
+static void multiply_codes(const struct job *job, const struct matrix *w, float *scratch,
+                           const struct outputs *out)
 {
-    const struct matrix *w = p->w;
     const struct quant_kernels *k = job->compute->quant;
     struct quant_job part = {.type = w->type,
                              .data = w->packed ? w->packed : w->data,
                              .row_bytes = w->row_bytes,
                              .a = job->a,
-                             .y = p->y,
-                             .y_stride = p->y_stride,
-                             .begin = begin,
-                             .end = end,
+                             .y = out->y,
+                             .y_stride = out->stride,
+                             .begin = out->begin,
+                             .end = out->end,
                              .scratch = scratch};
     (w->packed ? k->panels : k->rows)(&part);
 }
 
-static void multiply_floats(const struct job *job, const struct product *p, const struct matrix *w,
-                            const float *x, size_t x_stride, size_t begin, size_t end,
-                            float *scratch)
+static void multiply_floats(const struct job *job, const struct matrix *w, const float *x,
+                            size_t x_stride, float *scratch, const struct outputs *out)
 {
     matmul_floats(&(struct float_job){.kernels = job->compute->kernels,
                                       .w = w,
                                       .x = x,
                                       .x_stride = x_stride,
                                       .n_rows = job->a->n_rows,
-                                      .y = p->y,
-                                      .y_stride = p->y_stride,
-                                      .scratch = scratch},
-                  begin, end);
+                                      .y = out->y,
+                                      .y_stride = out->stride,
+                                      .begin = out->begin,
+                                      .end = out->end,
+                                      .scratch = scratch});
 }
 
-/* Outputs [begin, end) of a product. */
-static void multiply(const struct job *job, const struct product *p, size_t begin, size_t end,
-                     float *scratch)
+static void multiply(const struct job *job, const struct product *p, float *scratch,
+                     const struct outputs *out)
 {
-    start_outputs(p, job->a->n_rows, begin, end);
+    start_outputs(p->bias, job->a->n_rows, out);
     if (matmul_is_quantized(job->compute, p->w))
-        multiply_codes(job, p, begin, end, scratch);
+        multiply_codes(job, p->w, scratch, out);
     else
-        multiply_floats(job, p, p->w, job->a->x, job->a->x_stride, begin, end, scratch);
+        multiply_floats(job, p->w, job->a->x, job->a->x_stride, scratch, out);
     if (p->low)
-        multiply_floats(job, p, p->b, p->low, p->b->cols, begin, end, scratch);
+        multiply_floats(job, p->b, p->low, p->b->cols, scratch, out);
 }
 
-static void end_outputs(const struct job *job, size_t begin, size_t end)
+/* Row r of the outputs to where it belongs. up: NULL unless they are gated. */
+static void end_row(const struct job *job, const struct product *p, size_t r,
+                    const struct outputs *out, const struct outputs *up)
 {
     const struct kernels *k = job->compute->kernels;
-    const struct product *p = job->products;
-    for (size_t r = 0; r < job->a->n_rows; r++) {
-        float *y = p->y + r * p->y_stride + begin;
-        if (job->ending == RESIDUAL)
-            k->add(job->residual + r * p->w->rows + begin, y, end - begin);
-        else if (job->ending == GATED)
-            k->silu_multiply(y, p[1].y + r * p[1].y_stride + begin, end - begin);
+    float *from = out->y + r * out->stride;
+    size_t n = out->end - out->begin;
+    if (up)
+        k->silu_multiply(from, up->y + r * up->stride, n);
+    if (!p->y)
+        return;
+    float *to = p->y + r * p->y_stride + out->begin;
+    if (job->ending == ADDED)
+        k->add(to, from, n);
+    else
+        memcpy(to, from, n * sizeof *to);
+}
+
+static void end_outputs(const struct job *job, const struct product *p, const struct outputs *out,
+                        const struct outputs *up)
+{
+    size_t n_rows = job->a->n_rows;
+    for (size_t tile = 0; tile < n_rows; tile += TILE_ROWS) {
+        size_t end = n_rows - tile < TILE_ROWS ? n_rows : tile + TILE_ROWS;
+        for (size_t r = tile; r < end; r++)
+            end_row(job, p, r, out, up);
+        if (job->codes)
+            job->compute->quant->quantize(job->codes, out->y + tile * out->stride, out->stride,
+                                          tile, end, out->begin / QUANT_BLOCK,
+                                          out->end / QUANT_BLOCK);
     }
 }
 
-/* Units [begin, end): of the products one after the other, or of both that are gated. */
+/* Outputs [begin, end) of a product, or of both that are gated. */
+static void compute_outputs(const struct job *job, const struct product *p, size_t begin,
+                            size_t end, float *scratch)
+{
+    struct outputs out = {.y = scratch + job->compute->kernel_floats,
+                          .stride = end - begin + PAD,
+                          .begin = begin,
+                          .end = end};
+    multiply(job, p, scratch, &out);
+    if (job->ending != GATED) {
+        end_outputs(job, p, &out, NULL);
+        return;
+    }
+    struct outputs up = out;
+    up.y += job->a->n_rows * out.stride;
+    multiply(job, p + 1, scratch, &up);
+    end_outputs(job, p, &out, &up);
+}
+
+/* Units [begin, end) of a product, in groups of nearly the same size. */
+static void compute_units(const struct job *job, const struct product *p, size_t begin, size_t end,
+                          float *scratch)
+{
+    size_t groups = (end - begin + job->at_once - 1) / job->at_once;
+    for (size_t first = begin, n; first < end; first += n, groups--) {
+        n = (end - first + groups - 1) / groups;
+        size_t last = (first + n) * UNIT;
+        compute_outputs(job, p, first * UNIT, last < p->w->rows ? last : p->w->rows, scratch);
+    }
+}
+
+/* Units [begin, end) of all products, one after the other. */
 static void multiply_units(const struct job *job, size_t begin, size_t end, float *scratch)
 {
-    for (size_t i = 0; i < job->n_products && begin < end; i++) {
-        const struct product *p = &job->products[i];
-        size_t n = n_units(p->w->rows);
-        if (begin < n) {
-            size_t last = end < n ? end * UNIT : p->w->rows;
-            multiply(job, p, begin * UNIT, last, scratch);
-            if (i + 1 == job->n_products && job->ending != NOTHING)
-                end_outputs(job, begin * UNIT, last);
-        }
-        if (job->ending == GATED)
-            continue;
+    size_t n_products = job->ending == GATED ? 1 : job->n_products;
+    for (size_t i = 0; i < n_products && begin < end; i++) {
+        size_t n = n_units(job->products[i].w->rows);
+        if (begin < n)
+            compute_units(job, &job->products[i], begin, end < n ? end : n, scratch);
         begin = begin < n ? 0 : begin - n;
         end = end < n ? 0 : end - n;
     }
@@ -162,9 +235,11 @@ static void quantize_share(const struct job *job, size_t thread, size_t n_thread
     thread_share(few ? a->n_blocks : a->n_rows, few ? SHARED_BLOCKS : TILE_ROWS, thread, n_threads,
                  &begin, &end);
     if (few)
-        job->compute->quant->quantize(a, 0, a->n_rows, begin, end);
+        job->compute->quant->quantize(a, a->x + begin * QUANT_BLOCK, a->x_stride, 0, a->n_rows,
+                                      begin, end);
     else
-        job->compute->quant->quantize(a, begin, end, 0, a->n_blocks);
+        job->compute->quant->quantize(a, a->x + begin * a->x_stride, a->x_stride, begin, end, 0,
+                                      a->n_blocks);
 }
 
 static void matmul_work(void *context, size_t thread, size_t n_threads)
@@ -180,22 +255,34 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
         multiply_units(job, begin, end, c->scratch + thread * c->scratch_floats);
 }
 
+/* How many units find room in a thread's scratch at once. */
+static size_t units_at_once(const struct job *job, bool floats)
+{
+    size_t both = job->ending == GATED ? 2 : 1;
+    size_t width = (floats ? FLOATS_ROOM : CODES_ROOM) / (both * job->a->n_rows);
+    return width < PAD + UNIT ? 1 : (width - PAD) / UNIT;
+}
+
 static void run_job(struct job *job)
 {
     size_t units = 0;
-    bool codes = false;
+    bool codes = false, floats = false;
     for (size_t i = 0; i < job->n_products; i++) {
+        bool quantized = matmul_is_quantized(job->compute, job->products[i].w);
         units = job->ending == GATED ? 0 : units;
         units += n_units(job->products[i].w->rows);
-        codes = codes || matmul_is_quantized(job->compute, job->products[i].w);
+        codes = codes || quantized;
+        floats = floats || !quantized;
     }
     bool quantizes = codes && !job->a->quantized;
     if (quantizes && job->a->n_rows == 1)
         quantize_share(job, 0, 1); /* not worth a barrier */
     else
         job->quantizes = quantizes;
+    job->at_once = units_at_once(job, floats);
     size_t share = units / thread_pool_size(job->compute->pool);
-    work_shares_set(job->compute->shares, units, job->a->n_rows < MANY_ROWS ? 1 : share / PIECES);
+    work_shares_set(job->compute->shares, units,
+                    job->a->n_rows < MANY_ROWS ? 1 : larger(share / PIECES, job->at_once));
     thread_pool_run(job->compute->pool, matmul_work, job);
     job->a->quantized = job->a->quantized || codes;
 }
@@ -206,22 +293,23 @@ void matmul_all(const struct compute *compute, struct activations *x,
     run_job(&(struct job){.compute = compute, .a = x, .products = products, .n_products = n});
 }
 
-void matmul_residual(const struct compute *compute, struct activations *x,
-                     const struct product *product, float *residual)
+void matmul_add(const struct compute *compute, struct activations *x, const struct product *product)
 {
-    run_job(&(struct job){.compute = compute,
-                          .a = x,
-                          .products = product,
-                          .n_products = 1,
-                          .ending = RESIDUAL,
-                          .residual = residual});
+    run_job(&(struct job){
+        .compute = compute, .a = x, .products = product, .n_products = 1, .ending = ADDED});
 }
 
 void matmul_gated(const struct compute *compute, struct activations *x,
-                  const struct product gate_up[2])
+                  const struct product gate_up[2], struct activations *codes)
 {
-    run_job(&(struct job){
-        .compute = compute, .a = x, .products = gate_up, .n_products = 2, .ending = GATED});
+    run_job(&(struct job){.compute = compute,
+                          .a = x,
+                          .products = gate_up,
+                          .n_products = 2,
+                          .ending = GATED,
+                          .codes = codes});
+    if (codes)
+        codes->quantized = true;
 }
 
 void matmul(const struct compute *compute, const struct matrix *w, const float *bias,

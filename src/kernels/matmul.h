@@ -32,12 +32,14 @@ struct compute {
     bool shares_pool; /* which is not its own then */
     struct work_shares *shares;
     float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
-    size_t scratch_floats; /* per thread */
+    size_t scratch_floats; /* per thread: of the kernels, then of the outputs it works on */
+    size_t kernel_floats;
 };
-/* `max_cols`: the most columns of any matrix that will be used. `pool`: threads to use, which must
- * outlive it; NULL: n_threads of its own (0: all CPUs). */
+/* `max_rows`, `max_cols`: the most rows of activations, and columns of any matrix, that will be
+ * used. `pool`: threads to use, which must outlive it; NULL: n_threads of its own (0: all CPUs). */
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
-                           size_t max_cols, struct compute *compute, struct error *err);
+                           size_t max_rows, size_t max_cols, struct compute *compute,
+                           struct error *err);
 void compute_free(struct compute *compute);
 
 /* Bytes that the matrix takes in panels; 0 where these kernels want it as it is. */
@@ -62,12 +64,14 @@ struct product {
  * All threads take part; the same bits for any number of threads and of rows. */
 void matmul_all(const struct compute *compute, struct activations *x,
                 const struct product *products, size_t n);
-/* The product, and residual += y. residual: [n_rows, w->rows]. */
-void matmul_residual(const struct compute *compute, struct activations *x,
-                     const struct product *product, float *residual);
-/* Both products, which have as many outputs, and y[0] = silu(y[0]) * y[1]. */
+/* y += the product. */
+void matmul_add(const struct compute *compute, struct activations *x,
+                const struct product *product);
+/* silu(gate) * up of both products, which have as many outputs. They become y of `gate`, unless
+ * that is NULL, and codes of `codes`, unless that is NULL: as many rows of as many columns, set
+ * before, which are quantized then. */
 void matmul_gated(const struct compute *compute, struct activations *x,
-                  const struct product gate_up[2]);
+                  const struct product gate_up[2], struct activations *codes);
 
 /* y[r, o] = bias[o] + sum_k x[r, k] * w[o, k]; bias may be NULL. x: the rows that were set, of
  * w->cols columns. y: rows y_stride floats apart, w->rows each. A group of one. */

@@ -32,14 +32,14 @@ static size_t at_most(size_t n, size_t limit)
 }
 
 /* One row of activations. */
-static void multiply_row(const struct float_job *job, size_t begin, size_t end)
+static void multiply_row(const struct float_job *job)
 {
     const struct matrix *w = job->w;
-    for (size_t o = begin, count; o < end; o += count) {
-        count = at_most(end - o, 4);
+    for (size_t o = job->begin, count; o < job->end; o += count) {
+        count = at_most(job->end - o, 4);
         for (size_t c = 0; c < w->cols; c += MATMUL_CHUNK)
             job->kernels->dot[w->type](stored_at(w, o, c), w->row_bytes, count, job->x + c,
-                                       at_most(w->cols - c, MATMUL_CHUNK), job->y + o);
+                                       at_most(w->cols - c, MATMUL_CHUNK), job->y + o - job->begin);
     }
 }
 
@@ -54,22 +54,22 @@ static void multiply_chunk(const struct float_job *job, size_t height, size_t be
         for (size_t o = 0; o < count; o++)
             job->kernels->dequantize[w->type](stored_at(w, first + o, col),
                                               job->scratch + o * stride, n);
-        job->kernels->gemm_f32(x, x_stride, n_rows, job->scratch, stride, count, n, y + first,
-                               job->y_stride);
+        job->kernels->gemm_f32(x, x_stride, n_rows, job->scratch, stride, count, n,
+                               y + first - job->begin, job->y_stride);
     }
 }
 
-static void multiply_few(const struct float_job *job, size_t begin, size_t end)
+static void multiply_few(const struct float_job *job)
 {
-    for (size_t first = begin, count; first < end; first += count) {
-        count = at_most(end - first, LOW_TILE);
+    for (size_t first = job->begin, count; first < job->end; first += count) {
+        count = at_most(job->end - first, LOW_TILE);
         for (size_t c = 0; c < job->w->cols; c += MATMUL_CHUNK)
             multiply_chunk(job, LOW_TILE, first, first + count, c, job->x + c, job->x_stride,
                            job->n_rows, job->y);
     }
 }
 
-static void multiply_many(const struct float_job *job, size_t begin, size_t end)
+static void multiply_many(const struct float_job *job)
 {
     size_t cols = job->w->cols, stride = tile_stride(cols);
     float *panel = job->scratch + HIGH_TILE * stride;
@@ -79,18 +79,18 @@ static void multiply_many(const struct float_job *job, size_t begin, size_t end)
             size_t n = at_most(cols - c, MATMUL_CHUNK);
             for (size_t i = 0; i < rows; i++)
                 memcpy(panel + i * stride, job->x + (r + i) * job->x_stride + c, n * sizeof *panel);
-            multiply_chunk(job, HIGH_TILE, begin, end, c, panel, stride, rows,
+            multiply_chunk(job, HIGH_TILE, job->begin, job->end, c, panel, stride, rows,
                            job->y + r * job->y_stride);
         }
     }
 }
 
-void matmul_floats(const struct float_job *job, size_t begin, size_t end)
+void matmul_floats(const struct float_job *job)
 {
     if (job->n_rows == 1 && job->kernels->dot[job->w->type])
-        multiply_row(job, begin, end);
+        multiply_row(job);
     else if (job->n_rows < PACK_FROM)
-        multiply_few(job, begin, end);
+        multiply_few(job);
     else
-        multiply_many(job, begin, end);
+        multiply_many(job);
 }

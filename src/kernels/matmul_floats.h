@@ -6,17 +6,17 @@
 
 #include "kernels/matmul.h"
 
-/* Outputs [begin, end) are added to y[r * y_stride + o]. */
+/* Outputs [begin, end) are added to y[r * y_stride + o - begin]. */
 struct float_job {
     const struct kernels *kernels;
     const struct matrix *w;
     const float *x;
     size_t x_stride, n_rows;
     float *y;
-    size_t y_stride;
+    size_t y_stride, begin, end;
     float *scratch; /* matmul_floats_scratch() */
 };
-void matmul_floats(const struct float_job *job, size_t begin, size_t end);
+void matmul_floats(const struct float_job *job);
 /* Floats of scratch for matrices of up to max_cols columns. */
 size_t matmul_floats_scratch(size_t max_cols);
 

@@ -26,6 +26,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A block whose largest magnitude is below this counts as zeros: its reciprocal would overflow. */
+#define SMALLEST_MAGNITUDE 1e-30f
+
 enum { QUANT_BLOCK = 32, PANEL_OUTPUTS = 16, TILE_ROWS = 16, SHARED_BLOCKS = 16 };
 
 /* Rows of activations, prepared once for all matrices that they meet. Blocks of a tile of rows lie
@@ -58,7 +61,7 @@ static inline size_t activations_block(const struct activations *a, size_t row, 
     return (row / a->tile_rows * a->n_blocks + block) * a->tile_rows + row % a->tile_rows;
 }
 
-/* One thread's part of a product: outputs [begin, end) are added to y[r * y_stride + o]. */
+/* One thread's part of a product: outputs [begin, end) are added to y[r * y_stride + o - begin]. */
 struct quant_job {
     enum tensor_type type;
     const uint8_t *data; /* of output 0: rows row_bytes apart, or panels */
@@ -72,11 +75,11 @@ enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are de
 
 struct quant_kernels {
     const char *name; /* "scalar", "avx2", "avxvnni", "vnni", "amx", "neon" */
-    /* Rows [begin, end) of what was set, blocks [first_block, end_block) of them. What threads do
-     * at the same time should be in tiles of their own, or SHARED_BLOCKS apart: they would wait
-     * for each other's lines of memory. */
-    void (*quantize)(struct activations *a, size_t begin, size_t end, size_t first_block,
-                     size_t end_block);
+    /* Blocks [first_block, end_block) of rows [begin, end). x: of the first block of the first row;
+     * rows are `stride` floats apart. What threads do at the same time should be in tiles of their
+     * own, or SHARED_BLOCKS apart: they would wait for each other's lines of memory. */
+    void (*quantize)(struct activations *a, const float *x, size_t stride, size_t begin, size_t end,
+                     size_t first_block, size_t end_block);
     /* Weights as in the file. */
     void (*rows)(const struct quant_job *job);
     /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */

@@ -152,7 +152,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     spread_chunk(type, true, panel, first, n, &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
-                      job->y + p * PANEL_OUTPUTS, mask);
+                      job->y + (p * PANEL_OUTPUTS - job->begin), mask);
 }
 
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)

@@ -237,7 +237,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
                         .spread = spread,
                         .begin = begin,
                         .end = end,
-                        .y = job->y + p * PANEL_OUTPUTS,
+                        .y = job->y + (p * PANEL_OUTPUTS - job->begin),
                         .outputs = outputs_of(job, p, few ? 1 : SPREAD_PANELS)};
     if (few) {
         multiply_groups(type, true, job, &span, first_row);

@@ -9,10 +9,8 @@
 
 /* --- Activations --- */
 
-/* Below this, a block counts as zeros: its reciprocal would overflow. */
-#define SMALLEST_SCALE 1e-30f
-
-#ifndef VECTOR_ROUNDING /* the instruction set has these two of its own */
+#ifndef VECTOR_ROUNDING /* the instruction set has these two of its own, and round_four_blocks()   \
+                         */
 /* The largest magnitude, or something not finite where the block has one. */
 QUANT_INLINE float largest(const float *x)
 {
@@ -41,7 +39,7 @@ QUANT_INLINE void round_block(const float *x, float inverse, int8_t *codes, int3
 QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t at)
 {
     int8_t *codes = a->codes + at * QUANT_BLOCK;
-    float most = largest(x), inverse = most >= SMALLEST_SCALE ? 127 / most : 0;
+    float most = largest(x), inverse = most >= SMALLEST_MAGNITUDE ? 127 / most : 0;
     int32_t sums[2] = {0, 0};
     if (!(most < INFINITY)) { /* shows up in the results */
         memset(codes, 0, QUANT_BLOCK);
@@ -58,30 +56,57 @@ QUANT_INLINE void quantize_block(struct activations *a, const float *x, size_t a
     a->minus_half[2 * at + 1] = -sums[1];
 }
 
-/* n blocks of a row, from block `first` on. */
-QUANT_INLINE void quantize_strip(struct activations *a, size_t row, size_t first, size_t n)
+#ifdef VECTOR_ROUNDING
+/* n blocks of each of four rows, from block `first` on. x: of that block; rows are `stride` apart.
+ * Blocks with something not finite go one by one. */
+QUANT_INLINE void quantize_four_rows(struct activations *a, const float *x, size_t stride,
+                                     size_t row, size_t first, size_t n)
 {
-    const float *x = a->x + row * a->x_stride + first * QUANT_BLOCK;
+    size_t at = activations_block(a, row, first);
+    for (size_t b = 0; b < n; b++, x += QUANT_BLOCK, at += a->tile_rows)
+        if (!round_four_blocks(a, x, stride, at))
+            for (size_t r = 0; r < 4; r++)
+                quantize_block(a, x + r * stride, at + r);
+}
+#endif
+
+/* The same of one row; the next is fetched meanwhile. */
+QUANT_INLINE void quantize_row(struct activations *a, const float *x, size_t stride, size_t row,
+                               size_t first, size_t n)
+{
     size_t at = activations_block(a, row, first);
     for (size_t b = 0; b < n; b++, x += QUANT_BLOCK, at += a->tile_rows) {
-        __builtin_prefetch(x + a->x_stride); /* the next row's */
-        __builtin_prefetch(x + a->x_stride + QUANT_BLOCK / 2);
+        __builtin_prefetch(x + stride);
+        __builtin_prefetch(x + stride + QUANT_BLOCK / 2);
         quantize_block(a, x, at);
     }
 }
 
+/* n blocks from block `first` on of rows [row, end) of a tile. x: of the first of them. */
+QUANT_INLINE void quantize_strip(struct activations *a, const float *x, size_t stride, size_t row,
+                                 size_t end, size_t first, size_t n)
+{
+#ifdef VECTOR_ROUNDING
+    for (; row + 4 <= end; row += 4, x += 4 * stride)
+        quantize_four_rows(a, x, stride, row, first, n);
+#endif
+    for (; row < end; row++, x += stride)
+        quantize_row(a, x, stride, row, first, n);
+}
+
 /* By strips of a tile of rows: what lies together of its rows is written while it is in the first
  * cache. */
-static void quantize_rows(struct activations *a, size_t begin, size_t end, size_t first_block,
-                          size_t end_block)
+static void quantize_rows(struct activations *a, const float *x, size_t stride, size_t begin,
+                          size_t end, size_t first_block, size_t end_block)
 {
     enum { STRIP = 8 };
     for (size_t row = begin, next; row < end; row = next) {
         next = (row / a->tile_rows + 1) * a->tile_rows;
         next = next < end ? next : end;
         for (size_t strip = first_block; strip < end_block; strip += STRIP)
-            for (size_t r = row; r < next; r++)
-                quantize_strip(a, r, strip, end_block - strip < STRIP ? end_block - strip : STRIP);
+            quantize_strip(a, x + (row - begin) * stride + (strip - first_block) * QUANT_BLOCK,
+                           stride, row, next, strip,
+                           end_block - strip < STRIP ? end_block - strip : STRIP);
     }
 }
 
@@ -137,11 +162,12 @@ QUANT_INLINE void multiply_rows_of(enum tensor_type type, const struct quant_job
             n = a->n_blocks - first < QUANT_CHUNK ? a->n_blocks - first : QUANT_CHUNK;
             decode_chunk(type, job->data + o * job->row_bytes, first, n, d);
             for (size_t r = 0; r < a->n_rows; r++) {
-                float y = job->y[r * job->y_stride + o];
+                float *to = job->y + r * job->y_stride + o - job->begin;
+                float y = *to;
                 for (size_t b = 0; b < n; b++)
                     y = add_block(f, a, activations_block(a, r, first + b), d->codes[b],
                                   &d->scales[b], y);
-                job->y[r * job->y_stride + o] = y;
+                *to = y;
             }
         }
     }

@@ -144,7 +144,7 @@ INLINE void load_spread(const struct spread *s, size_t b, size_t lane, struct ve
  * multiple of SPREAD_BLOCKS. */
 INLINE size_t band_blocks(size_t n_rows)
 {
-    enum { BAND_BYTES = 1 << 19 };
+    enum { BAND_BYTES = 1 << 18 };
     size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
     return chunks ? chunks * SPREAD_BLOCKS : SPREAD_BLOCKS;
 }

@@ -95,7 +95,8 @@ static void norm_tile(const struct pass *p, size_t begin, size_t end)
         m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
                                      (float)m->shape->rms_norm_eps);
     if (p->quantizes)
-        m->compute.quant->quantize(&m->activations, begin, end, 0, m->activations.n_blocks);
+        m->compute.quant->quantize(&m->activations, m->scratch.h + begin * dim, dim, begin, end, 0,
+                                   m->activations.n_blocks);
 }
 
 static void norm_work(void *context, size_t thread, size_t n_threads)
@@ -183,8 +184,8 @@ struct map {
     float *y;
 };
 
-/* The products of maps that have the same input; A x is computed here. */
-static void plan_products(struct model *m, const struct map *maps, size_t n,
+/* The products of maps of x; A x is computed here. */
+static void plan_products(struct model *m, struct activations *x, const struct map *maps, size_t n,
                           struct product *products)
 {
     struct product low[MOST_PRODUCTS];
@@ -205,7 +206,7 @@ static void plan_products(struct model *m, const struct map *maps, size_t n,
         products[i].low = last;
     }
     if (n_low)
-        matmul_all(&m->compute, &m->activations, low, n_low);
+        matmul_all(&m->compute, x, low, n_low);
 }
 
 static void attention_block(struct pass *p, const struct layer_weights *w,
@@ -215,7 +216,7 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
     struct scratch *s = &m->scratch;
     struct product products[3];
     normalise(p, w->attention_norm, INPUT_QKV, &w->q);
-    plan_products(m,
+    plan_products(m, &m->activations,
                   (struct map[]){{&w->q, w->q_bias, &a->q, s->q},
                                  {&w->k, w->k_bias, &a->k, s->k},
                                  {&w->v, w->v_bias, &a->v, s->v}},
@@ -224,8 +225,8 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
     run(p, 1, store_work);
     attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
-    plan_products(m, &(struct map){&w->o, NULL, &a->o, s->h}, 1, products);
-    matmul_residual(&m->compute, &m->activations, products, s->x);
+    plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, s->x}, 1, products);
+    matmul_add(&m->compute, &m->activations, products);
 }
 
 static void ffn_block(struct pass *p, const struct layer_weights *w, const struct layer_adapters *a)
@@ -233,14 +234,17 @@ static void ffn_block(struct pass *p, const struct layer_weights *w, const struc
     struct model *m = p->model;
     struct scratch *s = &m->scratch;
     struct product products[2];
+    bool codes = matmul_is_quantized(&m->compute, &w->down);
+    float *floats = !codes || a->down.b.rows || m->observe ? s->gated : NULL;
     normalise(p, w->ffn_norm, INPUT_GATE_UP, &w->gate);
-    plan_products(
-        m, (struct map[]){{&w->gate, NULL, &a->gate, s->gate}, {&w->up, NULL, &a->up, s->up}}, 2,
-        products);
-    matmul_gated(&m->compute, &m->activations, products);
-    set_input(p, INPUT_DOWN, s->gate, p->n, w->down.cols);
-    plan_products(m, &(struct map){&w->down, NULL, &a->down, s->h}, 1, products);
-    matmul_residual(&m->compute, &m->activations, products, s->x);
+    plan_products(m, &m->activations,
+                  (struct map[]){{&w->gate, NULL, &a->gate, floats}, {&w->up, NULL, &a->up, NULL}},
+                  2, products);
+    activations_set(&m->gated, floats, w->down.cols, p->n, w->down.cols);
+    matmul_gated(&m->compute, &m->activations, products, codes ? &m->gated : NULL);
+    show_input(p, INPUT_DOWN, floats, p->n, w->down.cols);
+    plan_products(m, &m->gated, &(struct map){&w->down, NULL, &a->down, s->x}, 1, products);
+    matmul_add(&m->compute, &m->gated, products);
 }
 
 static enum status check_finite(const float *logits, size_t n, struct error *err)
@@ -269,7 +273,8 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
         return STATUS_OK;
     set_input(p, INPUT_HEAD, m->scratch.h, wanted, dim);
     struct product product;
-    plan_products(m, &(struct map){&m->weights.head, NULL, &m->adapters.head, logits}, 1, &product);
+    plan_products(m, &m->activations,
+                  &(struct map){&m->weights.head, NULL, &m->adapters.head, logits}, 1, &product);
     matmul_all(&m->compute, &m->activations, &product, 1);
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }

@@ -41,8 +41,7 @@ static enum status allocate_scratch(struct model *model, struct error *err)
         {&scratch->k, kv, 0},
         {&scratch->v, kv, 0},
         {&scratch->attended, q, 0},
-        {&scratch->gate, s->ffn_dim, 0},
-        {&scratch->up, s->ffn_dim, 0},
+        {&scratch->gated, s->ffn_dim, 0},
         {&scratch->cosine, half, 0},
         {&scratch->sine, half, 0},
         {&scratch->low[0], model->adapters.rank, 0},
@@ -63,13 +62,18 @@ static enum status allocate_scratch(struct model *model, struct error *err)
 
 /* --- Opening --- */
 
+/* Columns of the matrices, `down` aside. */
+static size_t widest_input(const struct hyperparameters *s)
+{
+    size_t q = s->n_heads * s->head_dim;
+    return s->dim > q ? s->dim : q;
+}
+
 static size_t widest_matrix(const struct hyperparameters *s, size_t adapter_rank)
 {
-    size_t widest = s->dim, q = s->n_heads * s->head_dim;
+    size_t widest = widest_input(s);
     if (s->ffn_dim > widest)
         widest = s->ffn_dim;
-    if (q > widest)
-        widest = q;
     return adapter_rank > widest ? adapter_rank : widest;
 }
 
@@ -116,7 +120,7 @@ static enum status set_up(struct model *model, const char *path,
                                &model->adapters, err);
     if (!status)
         status =
-            compute_create(options->isa, options->pool, options->n_threads,
+            compute_create(options->isa, options->pool, options->n_threads, model->max_rows,
                            widest_matrix(model->shape, model->adapters.rank), &model->compute, err);
     if (!status && options->quantize)
         status = quantized_weights_make(model->checkpoint, options->quantize, &model->compute,
@@ -129,8 +133,10 @@ static enum status set_up(struct model *model, const char *path,
     status = weights_pack(&model->weights, model->shape->n_layers, &model->compute,
                           model->quantized.memory, err);
     if (!status)
-        status = activations_create(model->max_rows, widest_matrix(model->shape, 0),
+        status = activations_create(model->max_rows, widest_input(model->shape),
                                     &model->activations, err);
+    if (!status)
+        status = activations_create(model->max_rows, model->shape->ffn_dim, &model->gated, err);
     if (status)
         return status;
     for (int is_long = 0; is_long < 2; is_long++)
@@ -163,6 +169,7 @@ void model_close(struct model *model)
     mem_unmap(model->scratch.memory, model->scratch.bytes);
     attention_free(model);
     activations_free(&model->activations);
+    activations_free(&model->gated);
     weights_free(&model->weights);
     adapters_free(&model->adapters);
     mem_free(model->name);
@@ -275,6 +282,7 @@ size_t model_parameters(const struct model *model)
 size_t model_scratch_bytes(const struct model *model)
 {
     return model->scratch.bytes + model->attention.bytes + model->activations.bytes +
+           model->gated.bytes +
            thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
 }
 

@@ -15,11 +15,11 @@ struct scratch {
     float *memory; /* everything below lies in here */
     size_t bytes;
     float *x;                  /* [max_rows, dim] the residual stream */
-    float *h;                  /* [max_rows, dim] normalised, and what goes back into x */
+    float *h;                  /* [max_rows, dim] normalised */
     float *q;                  /* [max_rows, n_heads * head_dim] */
     float *k, *v;              /* [max_rows, n_kv_heads * head_dim] */
     float *attended;           /* [max_rows, n_heads * head_dim] */
-    float *gate, *up;          /* [max_rows, ffn_dim] */
+    float *gated;              /* [max_rows, ffn_dim] where codes of them do not suffice */
     float *cosine, *sine;      /* [max_rows, rotary_dim / 2] */
     float *low[MOST_PRODUCTS]; /* [max_rows, rank of all adapters] A x */
 };
@@ -47,7 +47,8 @@ struct model {
     struct compute compute;
     struct scratch scratch;
     struct attention_scratch attention;
-    struct activations activations; /* what the next matrices multiply */
+    struct activations activations; /* what the next matrices multiply, but: */
+    struct activations gated;       /* what `down` does */
     model_observer *observe;        /* NULL: nobody looks */
     void *observe_context;
     size_t max_rows;
