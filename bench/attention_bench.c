@@ -37,9 +37,7 @@ static void run_part(struct bench *b, enum part part)
         b->k->scores(b->queries, b->n, b->keys, b->width, b->scores);
         break;
     case SOFTEN:
-        for (size_t i = 0; i < b->n; i++)
-            b->k->soften(b->scores + i * KEY_PAGE, 0, KEY_PAGE, &b->states[i],
-                         b->out + i * b->width, b->width);
+        b->k->soften(b->scores, b->n, b->states, b->out, b->width);
         break;
     default:
         b->k->mix(b->scores, b->n, b->values, b->width, b->out);
@@ -52,7 +50,7 @@ static void measure(struct bench *b, double least[N_PARTS])
     for (int part = 0; part < N_PARTS; part++)
         least[part] = INFINITY;
     for (size_t i = 0; i < b->n; i++)
-        b->states[i] = (struct softmax){.max = -INFINITY};
+        b->states[i] = (struct softmax){.max = -INFINITY, .end = KEY_PAGE};
     if (b->k->begin)
         b->k->begin();
     for (size_t run = 0; run < RUNS; run++)

@@ -368,10 +368,11 @@ static void attend(const struct kernels *k, struct attention_case *c, size_t fir
         a->prepare_values(c->type, c->values + page * c->page_bytes, within(end, page), c->dim,
                           c->v_page);
         a->scores(c->queries, n, c->k_page, c->width, c->scores);
-        for (size_t r = 0; r < n; r++)
-            a->soften(c->scores + r * KEY_PAGE, within(first_seen(first + r), page),
-                      within(end_seen(first + r), page), &c->states[r], c->out + r * c->width,
-                      c->width);
+        for (size_t r = 0; r < n; r++) {
+            c->states[r].begin = (uint32_t)within(first_seen(first + r), page);
+            c->states[r].end = (uint32_t)within(end_seen(first + r), page);
+        }
+        a->soften(c->scores, n, c->states, c->out, c->width);
         a->mix(c->scores, n, c->v_page, c->width, c->out);
     }
     if (a->end)
@@ -459,7 +460,7 @@ static void test_hidden_positions(const struct kernels *k)
 static void test_soften(const struct kernels *k)
 {
     float scores[KEY_PAGE], out[32];
-    struct softmax state = {.max = -1, .sum = 2};
+    struct softmax state = {.max = -1, .sum = 2, .begin = 2, .end = 50};
     for (size_t i = 0; i < KEY_PAGE; i++)
         scores[i] = i == 3 ? 1 : i == 7 ? -INFINITY : -(float)i;
     for (size_t d = 0; d < 32; d++)
@@ -468,15 +469,39 @@ static void test_soften(const struct kernels *k)
     double sum = 2 * exp(-2.0);
     for (size_t i = 2; i < 50; i++)
         sum += exp((double)scores[i] - 1);
-    k->attention[TYPE_F16]->soften(scores, 2, 50, &state, out, 32);
+    k->attention[TYPE_F16]->soften(scores, 1, &state, out, 32);
     assert_close("max", k->name, 0, state.max, 1, 0);
     assert_close("sum", k->name, 0, state.sum, sum, 1e-6);
     assert_close("weight", k->name, 3, scores[3], 1, 1e-6);
     assert_true(scores[1] == 0 && scores[7] == 0 && scores[50] == 0 && scores[60] == 0);
     assert_close("shrunk", k->name, 31, out[31], 31 * exp(-2.0), 1e-5);
     scores[20] = NAN;
-    k->attention[TYPE_F16]->soften(scores, 0, KEY_PAGE, &state, out, 32);
+    state.begin = 0;
+    state.end = KEY_PAGE;
+    k->attention[TYPE_F16]->soften(scores, 1, &state, out, 32);
     assert_true(isnan(state.sum));
+}
+
+/* Rows of one call do not see each other; some see nothing of the page. */
+static void test_soften_rows(const struct kernels *k)
+{
+    enum { ROWS = 21 };
+    float together[ROWS * KEY_PAGE], alone[ROWS * KEY_PAGE], out[2][ROWS * 32];
+    struct softmax states[2][ROWS];
+    for (size_t i = 0; i < ROWS * KEY_PAGE; i++)
+        alone[i] = together[i] = sinf((float)i) * 5;
+    for (size_t i = 0; i < ROWS * 32; i++)
+        out[0][i] = out[1][i] = cosf((float)i);
+    for (uint32_t r = 0; r < ROWS; r++)
+        states[0][r] = states[1][r] =
+            (struct softmax){.max = (float)r - 10, .sum = 1, .begin = 3 * r, .end = KEY_PAGE - r};
+    k->attention[TYPE_F16]->soften(together, ROWS, states[0], out[0], 32);
+    for (size_t r = 0; r < ROWS; r++)
+        k->attention[TYPE_F16]->soften(alone + r * KEY_PAGE, 1, &states[1][r], out[1] + r * 32, 32);
+    assert_memory_equal(together, alone, sizeof together);
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+    assert_memory_equal(states[0], states[1], sizeof states[0]);
+    assert_true(states[0][20].begin > states[0][20].end && states[0][20].sum == 1);
 }
 
 /* What is not a number, or too large, comes out as such. */
@@ -522,6 +547,7 @@ ON_EVERY_TABLE(test_rope)
 ON_EVERY_TABLE(test_attention)
 ON_EVERY_TABLE(test_hidden_positions)
 ON_EVERY_TABLE(test_soften)
+ON_EVERY_TABLE(test_soften_rows)
 ON_EVERY_TABLE(test_special_values)
 
 /* --- Matrix products --- */
@@ -743,6 +769,7 @@ int main(void)
         cmocka_unit_test(test_attention_on_every_table),
         cmocka_unit_test(test_hidden_positions_on_every_table),
         cmocka_unit_test(test_soften_on_every_table),
+        cmocka_unit_test(test_soften_rows_on_every_table),
         cmocka_unit_test(test_special_values_on_every_table),
         cmocka_unit_test(test_matmul_on_every_table),
         cmocka_unit_test(test_rows_in_batches_on_every_table),

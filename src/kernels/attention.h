@@ -7,7 +7,7 @@
  *
  * Queries and pages are first prepared, in whatever form a table multiplies best; a page is
  * prepared once for all the rows that meet it. Then for each page, in order of positions:
- * scores(), soften() of each row, mix(). At the end a row's answer is out / sum. For few rows
+ * scores(), soften(), mix(). At the end a row's answer is out / sum. For few rows
  * preparing a page may cost more than it saves: scores_stored() and mix_stored() take it as it is.
  * `width` is attention_width(head_dim), and so many floats (or as many bytes) an element row takes.
  *
@@ -31,7 +31,8 @@ enum {
 
 /* Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018). */
 struct softmax {
-    float max, sum; /* of the scores so far; start with -INFINITY and 0 */
+    float max, sum;      /* of the scores so far; start with -INFINITY and 0 */
+    uint32_t begin, end; /* which scores of this page the row sees */
 };
 
 struct attention_kernels {
@@ -49,10 +50,9 @@ struct attention_kernels {
 
     /* scores[r, i] = query r . key i, r < n, i < KEY_PAGE. */
     void (*scores)(const void *queries, size_t n, const void *keys, size_t width, float *scores);
-    /* For one row: scores in [begin, end) become exp(score - max), the others 0, and their sum is
-     * added to the state's. When max grows, sum and out [width] shrink accordingly. */
-    void (*soften)(float *scores, size_t begin, size_t end, struct softmax *state, float *out,
-                   size_t width);
+    /* For n rows: scores that the row sees become exp(score - max), the others 0, and their sum is
+     * added to its state's. When max grows, sum and out [width] of the row shrink accordingly. */
+    void (*soften)(float *scores, size_t n, struct softmax *states, float *out, size_t width);
     /* out[r, d] += sum_i weights[r, i] * value_i[d], r < n, in order of i. */
     void (*mix)(const float *weights, size_t n, const void *values, size_t width, float *out);
 

@@ -159,19 +159,25 @@ static void raise_max(struct softmax *state, float max, float *out, size_t width
         out[d] *= shrink;
 }
 
-static void soften(float *scores, size_t begin, size_t end, struct softmax *state, float *out,
-                   size_t width)
+static void soften_row(float *scores, struct softmax *state, float *out, size_t width)
 {
     float max = -INFINITY;
-    for (size_t i = begin; i < end; i++)
+    for (size_t i = state->begin; i < state->end; i++)
         if (scores[i] > max)
             max = scores[i];
     if (max > state->max)
         raise_max(state, max, out, width);
     for (size_t i = 0; i < KEY_PAGE; i++) {
-        scores[i] = i >= begin && i < end ? expf(scores[i] - state->max) : 0;
+        bool seen = i >= state->begin && i < state->end;
+        scores[i] = seen ? expf(scores[i] - state->max) : 0;
         state->sum += scores[i];
     }
+}
+
+static void soften(float *scores, size_t n, struct softmax *states, float *out, size_t width)
+{
+    for (size_t r = 0; r < n; r++)
+        soften_row(scores + r * KEY_PAGE, &states[r], out + r * width, width);
 }
 
 static const struct attention_kernels attention = {

@@ -237,27 +237,53 @@ static void raise_max(struct softmax *state, float max, float *out, size_t width
         v_store(out + d, v_mul(v_load(out + d), shrink));
 }
 
-static void soften(float *scores, size_t begin, size_t end, struct softmax *state, float *out,
-                   size_t width)
+/* The row's maximum, with this page's scores. */
+INLINE void take_max(float *scores, struct softmax *state, float *out, size_t width)
 {
-    if (begin >= end) {
-        memset(scores, 0, KEY_PAGE * sizeof *scores);
-        return;
-    }
-    if (end - begin < KEY_PAGE)
-        hide(scores, begin, end);
-    v_float most = v_load(scores), sum = v_set(0);
+    if (state->end - state->begin < KEY_PAGE)
+        hide(scores, state->begin, state->end);
+    v_float most = v_load(scores);
     for (size_t i = VECTOR_LANES; i < KEY_PAGE; i += VECTOR_LANES)
         most = v_larger(most, v_load(scores + i));
     float max = v_largest(most);
     if (max > state->max)
         raise_max(state, max, out, width);
+}
+
+/* The row's weights; what they add up to, lane by lane. */
+INLINE v_float exponentials(float *scores, const struct softmax *state)
+{
+    v_float sum = v_set(0), max = v_set(state->max);
+    UNROLL
     for (size_t i = 0; i < KEY_PAGE; i += VECTOR_LANES) {
-        v_float e = v_exp(v_sub(v_load(scores + i), v_set(state->max)));
+        v_float e = v_exp(v_sub(v_load(scores + i), max));
         v_store(scores + i, e);
         sum = v_add(sum, e);
     }
-    state->sum += v_sum(sum);
+    return sum;
+}
+
+/* A few rows at once, so that none waits for its own maximum. */
+static void soften(float *scores, size_t n, struct softmax *states, float *out, size_t width)
+{
+    enum { TOGETHER = 8 };
+    for (size_t r = 0; r < n; r += TOGETHER, scores += TOGETHER * KEY_PAGE) {
+        size_t rows = n - r < TOGETHER ? n - r : TOGETHER;
+        struct softmax *state = states + r;
+        v_float sums[TOGETHER];
+        for (size_t i = 0; i < rows; i++)
+            if (state[i].begin < state[i].end)
+                take_max(scores + i * KEY_PAGE, &state[i], out + (r + i) * width, width);
+        for (size_t i = 0; i < rows; i++) {
+            sums[i] = v_set(0);
+            if (state[i].begin < state[i].end)
+                sums[i] = exponentials(scores + i * KEY_PAGE, &state[i]);
+            else
+                memset(scores + i * KEY_PAGE, 0, KEY_PAGE * sizeof *scores);
+        }
+        for (size_t i = 0; i < rows; i++)
+            state[i].sum += v_sum(sums[i]);
+    }
 }
 
 #endif

@@ -58,7 +58,8 @@ enum status attention_allocate(struct model *model, struct error *err)
     struct attention_scratch *a = &model->attention;
     size_t width = attention_width(s->head_dim), queries = query_room(s), floats, parts;
     bool fits = size_multiply(2 * (queries + KEY_PAGE), width, &floats) &&
-                size_multiply(queries, KEY_PAGE + 2, &parts) && size_add(floats, parts, &floats) &&
+                size_multiply(queries, KEY_PAGE + sizeof(struct softmax) / sizeof(float), &parts) &&
+                size_add(floats, parts, &floats) &&
                 size_multiply(floats, sizeof(float), &a->thread_bytes) &&
                 size_multiply(a->thread_bytes, thread_pool_size(model->compute.pool), &a->bytes);
     a->memory = fits ? mem_map(a->bytes) : NULL;
@@ -167,10 +168,10 @@ static void soften_page(const struct job *job, struct row_block block, size_t pa
     size_t group = group_size(s), width = attention_width(s->head_dim);
     for (size_t i = 0; i < block.n * group; i++) {
         size_t position = (size_t)job->rows[block.first].position + i / group;
-        job->kernels->soften(w->scores + i * KEY_PAGE,
-                             clip(first_visible(s, job->layer, position), page),
-                             clip(position + 1, page), &w->states[i], w->out + i * width, width);
+        w->states[i].begin = (uint32_t)clip(first_visible(s, job->layer, position), page);
+        w->states[i].end = (uint32_t)clip(position + 1, page);
     }
+    job->kernels->soften(w->scores, block.n * group, w->states, w->out, width);
 }
 
 static void attend_stored(const struct job *job, struct row_block block, size_t kv_head,
