@@ -209,6 +209,35 @@ static void test_wrong_types_are_refused(void **state)
     assert_int_equal(kv_cache_create(&shape, &options, &cache, &err), STATUS_UNSUPPORTED);
 }
 
+/* No more is made resident than `ahead` beyond what was used. */
+static void test_warming(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct kv_cache *cache;
+    struct hyperparameters shape = {.head_dim = 128, .n_kv_heads = 8, .n_layers = 8};
+    struct kv_options options = {.type = TYPE_F16, .n_positions = 1024, .n_sequences = 1};
+    assert_int_equal(kv_cache_create(&shape, &options, &cache, &err), STATUS_OK);
+    const size_t ahead = 6 << 20, all = kv_cache_bytes(cache);
+    assert_true(all == 32 << 20);
+    assert_false(kv_cache_warm(cache, 0));
+    size_t pieces = 0;
+    while (kv_cache_warm(cache, ahead))
+        pieces++;
+    assert_in_range(pieces, 1, 4); /* of up to two megabytes; 1: the system does not do so */
+    if (pieces > 1) {
+        assert_true(kv_reserve(cache, 0, 512));
+        for (pieces = 0; kv_cache_warm(cache, ahead); pieces++)
+            ;
+        assert_in_range(pieces, 3, 4); /* 16 to 22 MB */
+        while (kv_cache_warm(cache, all))
+            pieces++;
+        assert_in_range(pieces, 8, 10);
+    }
+    assert_false(kv_cache_warm(cache, all));
+    kv_cache_free(cache);
+}
+
 /* --- Long prompts --- */
 
 /* 32,768 positions in one pass, and in many with a fork on the way; memory as computed. */
@@ -248,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_errors_of_types),
         cmocka_unit_test(test_wrong_types_are_refused),
+        cmocka_unit_test(test_warming),
         cmocka_unit_test(test_long_prompts),
     };
     return cmocka_run_group_tests(tests, make_models, remove_folder);

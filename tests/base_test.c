@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,6 +22,39 @@ static void test_mem_array_refuses_overflow(void **state)
     void *empty = mem_array(0, 8);
     assert_non_null(empty);
     mem_free(empty);
+}
+
+static size_t resident_pages(void *block, size_t size, size_t page)
+{
+    unsigned char resident[2048];
+    size_t n = 0;
+    assert_true(size / page <= sizeof resident && !mincore(block, size, resident));
+    for (size_t i = 0; i < size / page; i++)
+        n += resident[i] & 1;
+    return n;
+}
+
+/* Piece by piece, and nothing that was written is lost. */
+static void test_mem_populate(void **state)
+{
+    (void)state;
+    const size_t size = 5 << 20, page = (size_t)sysconf(_SC_PAGESIZE);
+    char *block = mem_map(size);
+    assert_non_null(block);
+    strcpy(block + 100, "kept");
+    size_t end = mem_populate(block, 0, size);
+    if (end == 0)
+        skip(); /* a system that does not do so */
+    assert_true(end <= 1 << 21 && ((uintptr_t)block + end) % (1 << 21) == 0);
+    assert_true(resident_pages(block, end, page) == end / page);
+    for (size_t next; end < size; end = next) {
+        next = mem_populate(block, end, size);
+        assert_true(next > end && next <= size);
+    }
+    assert_true(resident_pages(block, size, page) == size / page);
+    assert_true(mem_populate(block, size, size) == size);
+    assert_string_equal(block + 100, "kept");
+    mem_unmap(block, size);
 }
 
 static void test_strbuf_limit_is_sticky(void **state)
@@ -138,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mem_array_refuses_overflow),
+        cmocka_unit_test(test_mem_populate),
         cmocka_unit_test(test_strbuf_limit_is_sticky),
         cmocka_unit_test(test_utf8_rejects_what_is_not_utf8),
         cmocka_unit_test(test_json_lines_stay_on_one_line),

@@ -104,6 +104,17 @@ void mem_unmap(void *block, size_t size)
         munmap(block, size ? size : 1);
 }
 
+size_t mem_populate(void *block, size_t begin, size_t size)
+{
+    enum { LARGE_PAGE = 1 << 21, POPULATE_WRITE = 23 /* MADV_POPULATE_WRITE, Linux 5.14 */ };
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)block;
+    uintptr_t from = (at + begin) / page * page, to = (at + begin) / LARGE_PAGE * LARGE_PAGE;
+    to = to + LARGE_PAGE < at + size ? to + LARGE_PAGE : at + size;
+    if (from >= to || madvise((void *)from, to - from, POPULATE_WRITE))
+        return begin;
+    return to - at;
+}
+
 void mem_drop_mapped(const void *data, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

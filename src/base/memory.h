@@ -27,6 +27,10 @@ void *mem_aligned(size_t alignment, size_t count, size_t size);
  * touched. Aligned to a page. NULL when refused. Free with mem_unmap and the same size. */
 void *mem_map(size_t size);
 void mem_unmap(void *block, size_t size);
+/* Makes memory from mem_map() resident from `begin` to the end of a large page of the system, but
+ * not beyond `size`, so that nobody waits for it later; what it holds stays. Returns where that
+ * end is, or `begin` where the system does not do so. */
+size_t mem_populate(void *block, size_t begin, size_t size);
 /* Whole pages of a file's mapping inside [data, data + size) need not stay resident; reading them
  * again brings them back. */
 void mem_drop_mapped(const void *data, size_t size);

@@ -146,13 +146,31 @@ static void end_cancelled(struct engine *e, bool all)
     }
 }
 
+static bool is_idle(const struct engine *e)
+{
+    return !e->closing && !e->submitted && !e->waiting && !e->n_running;
+}
+
+/* Waits until there is something to do; until then, memory for the cache is made ready. The mutex
+ * is held. */
+static void wait_idle(struct engine *e)
+{
+    enum { WARM_AHEAD = 1 << 28 };
+    while (is_idle(e)) {
+        pthread_mutex_unlock(&e->mutex);
+        bool more = kv_cache_warm(e->cache, WARM_AHEAD);
+        pthread_mutex_lock(&e->mutex);
+        if (!more && is_idle(e))
+            pthread_cond_wait(&e->wake, &e->mutex);
+    }
+}
+
 /* Waits until there is something to do and moves what was submitted to the queue's end; false
  * when the engine closes. */
 static bool accept_submitted(struct engine *e)
 {
     pthread_mutex_lock(&e->mutex);
-    while (!e->closing && !e->submitted && !e->waiting && !e->n_running)
-        pthread_cond_wait(&e->wake, &e->mutex);
+    wait_idle(e);
     struct generation *newest = e->submitted, *in_order = NULL;
     bool closing = e->closing;
     e->submitted = NULL;

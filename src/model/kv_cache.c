@@ -14,6 +14,7 @@ struct kv_cache {
     enum tensor_type type;
     size_t n_layers, n_kv_heads, head_dim, row_bytes, head_bytes, page_bytes, n_pages, n_sequences;
     uint8_t *memory;      /* [n_pages * page_bytes] */
+    size_t used, warm;    /* pages that were ever taken, always the first ones; resident bytes */
     uint32_t *references; /* [n_pages] sequences that hold the page */
     uint32_t *free_pages; /* stack */
     size_t n_free;
@@ -146,7 +147,22 @@ static uint32_t take_page(struct kv_cache *cache)
 {
     uint32_t page = cache->free_pages[--cache->n_free];
     cache->references[page] = 1;
+    if (page >= cache->used)
+        cache->used = page + 1;
     return page;
+}
+
+bool kv_cache_warm(struct kv_cache *cache, size_t ahead)
+{
+    size_t all = kv_cache_bytes(cache), used = cache->used * cache->page_bytes;
+    size_t wanted = all - used < ahead ? all : used + ahead;
+    if (cache->warm < used)
+        cache->warm = used;
+    if (cache->warm >= wanted)
+        return false;
+    size_t end = mem_populate(cache->memory, cache->warm, all);
+    cache->warm = end > cache->warm ? end : all;
+    return true;
 }
 
 static void release_page(struct kv_cache *cache, uint32_t page)

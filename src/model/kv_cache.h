@@ -39,6 +39,10 @@ size_t kv_position_bytes(const struct hyperparameters *shape, enum tensor_type t
 size_t kv_free_positions(const struct kv_cache *cache);
 
 size_t kv_cache_sequences(const struct kv_cache *cache);
+/* Memory that is written for the first time is waited for, up to 5 ms for two megabytes. Makes a
+ * piece of it resident, up to `ahead` bytes beyond what was ever used; false: nothing is left to do.
+ * For when there is nothing else to do. */
+bool kv_cache_warm(struct kv_cache *cache, size_t ahead);
 
 /* Positions that the sequence holds. */
 size_t kv_length(const struct kv_cache *cache, size_t sequence);
