@@ -39,13 +39,13 @@ enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_t
     size_t threads = thread_pool_size(compute->pool);
     compute->quant = quant_select(compute->kernels->name);
     compute->kernel_floats = larger(matmul_floats_scratch(max_cols), QUANT_SCRATCH / sizeof(float));
-    size_t room, bytes;
+    size_t room;
     bool fits =
         size_multiply(max_rows, 2 * (UNIT + PAD), &room) &&
         size_add(compute->kernel_floats, larger(room, FLOATS_ROOM), &compute->scratch_floats) &&
-        size_multiply(compute->scratch_floats, sizeof(float), &bytes);
+        size_multiply(compute->scratch_floats, threads * sizeof(float), &compute->scratch_bytes);
     if (fits)
-        compute->scratch = mem_aligned(64, threads, bytes);
+        compute->scratch = mem_map(compute->scratch_bytes);
     compute->shares = work_shares_create(threads);
     if (!compute->scratch || !compute->shares) {
         compute_free(compute);
@@ -58,7 +58,7 @@ void compute_free(struct compute *compute)
 {
     if (!compute->shares_pool)
         thread_pool_free(compute->pool);
-    mem_free(compute->scratch);
+    mem_unmap(compute->scratch, compute->scratch_bytes);
     mem_free(compute->shares);
     *compute = (struct compute){0};
 }

@@ -31,7 +31,8 @@ struct compute {
     struct thread_pool *pool;
     bool shares_pool; /* which is not its own then */
     struct work_shares *shares;
-    float *scratch;        /* [n_threads * scratch_floats], 64-byte aligned */
+    float *scratch; /* [n_threads * scratch_floats], 64-byte aligned */
+    size_t scratch_bytes;
     size_t scratch_floats; /* per thread: of the kernels, then of the outputs it works on */
     size_t kernel_floats;
 };

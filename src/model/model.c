@@ -282,8 +282,7 @@ size_t model_parameters(const struct model *model)
 size_t model_scratch_bytes(const struct model *model)
 {
     return model->scratch.bytes + model->attention.bytes + model->activations.bytes +
-           model->gated.bytes +
-           thread_pool_size(model->compute.pool) * model->compute.scratch_floats * sizeof(float);
+           model->gated.bytes + model->compute.scratch_bytes;
 }
 
 struct pass_cost model_pass_cost(const struct model *model)
