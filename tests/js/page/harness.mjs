@@ -80,10 +80,11 @@ export async function newChat(page) {
   await page.locator(".welcome").waitFor(); // else what is said next counts the old replies
 }
 
-// Waits for the answer's end.
+// Waits until the page knows a model to send to, and for the answer's end.
 export async function say(page, text) {
   const count = await replies(page).count();
   await message(page).fill(text);
+  await page.locator(".composer button.primary:enabled").waitFor();
   await page.keyboard.press("Enter");
   await replies(page).nth(count).waitFor();
   await page.locator(".reply[aria-busy=false]").nth(count).waitFor();
