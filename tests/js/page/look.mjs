@@ -155,6 +155,7 @@ export const tests = {
     await page.keyboard.press("Enter");
     assert.equal(await message(page).inputValue(), "");
     await page.locator(".reply .prose > *").first().waitFor();
+    await page.getByRole("button", { name: "Stop", exact: true }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByText("Stopped").waitFor();
     server.close();
