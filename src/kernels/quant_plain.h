@@ -9,8 +9,8 @@
 
 /* --- Activations --- */
 
-#ifndef VECTOR_ROUNDING /* the instruction set has these two of its own, and round_four_blocks()   \
-                         */
+/* VECTOR_ROUNDING: the instruction set has these two of its own, and round_four_blocks(). */
+#ifndef VECTOR_ROUNDING
 /* The largest magnitude, or something not finite where the block has one. */
 QUANT_INLINE float largest(const float *x)
 {
