@@ -35,8 +35,9 @@ def main():
         for test in ("pp", "tg"):
             rate = bench[test]["tokens_per_second"]
             assert 0 < rate["min"] <= rate["median"] <= rate["max"], bench
-        assert bench["limits"]["bytes_per_second"] > 0
+        assert bench["limits"]["f32_per_second"] > 0, bench
         assert bench["tg"]["share_of_peak"] > 0, bench
+        assert bench["tg"]["read_bytes_per_second"] > 0, bench
         assert len(bench["sweep"]) == 6 and bench["peak_rss_bytes"] > 0, bench
         assert "numbers" in tandem(folder, "bench", "tandem-random-qwen2", "-b", "x", status=2)
 

@@ -8,7 +8,6 @@
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
-#include "kernels/kernels.h"
 #include "kernels/limits.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ enum { MAX_SEQUENCES = 256 };
 
 struct bench {
     struct model *model;
-    struct machine_limits limits; /* zeros: not measured */
+    struct arithmetic_limits limits;
     struct kv_cache *cache;
     struct row *rows; /* [max_rows] */
     float *logits;    /* [max_sequences, vocab_size] */
@@ -98,92 +97,132 @@ struct rate rate_summarise(double *values, size_t n)
     return (struct rate){.median = middle, .min = values[0], .max = values[n - 1]};
 }
 
+/* A line of the table: prefill (batch 0) of n tokens, or decoding of n by each of `batch`
+ * sequences, each behind `depth` others. */
+struct test {
+    size_t batch, n, depth;
+};
+
+/* In tokens per second, and as a part of the machine's limit: of arithmetic for a prompt, otherwise
+ * of reading the weights once per step and the cache once per token. */
+struct result {
+    struct rate rate;
+    double share;   /* 0: unknown */
+    double reading; /* median bytes per second when nothing else is done; 0 for prompts */
+};
+
 /* On a terminal: what takes so long. Drawn between the passes that are timed, not during them. */
-static void show_progress(struct bench *b, size_t done, size_t batch, size_t n, size_t depth)
+static void show_progress(struct bench *b, size_t done, const struct test *test)
 {
     char what[100];
-    snprintf(what, sizeof what, "%s of %zu, batch %zu, depth %zu", batch ? "answer" : "prompt", n,
-             batch ? batch : 1, depth);
+    snprintf(what, sizeof what, "%s of %zu, batch %zu, depth %zu",
+             test->batch ? "answer" : "prompt", test->n, test->batch ? test->batch : 1,
+             test->depth);
     b->bar.total = b->repeats + 1;
     progress_update(&b->bar, done, what);
 }
 
-/* Times prefill (batch 0) or decode of `batch` sequences, each at `depth`, after one warm-up. */
-static enum status measure(struct bench *b, size_t batch, size_t n, size_t depth, struct rate *rate,
-                           struct error *err)
-{
-    double values[MAX_BENCH_REPEATS];
-    for (size_t r = 0; r <= b->repeats; r++) {
-        enum status status = STATUS_OK;
-        show_progress(b, r, batch, n, depth);
-        clear(b);
-        for (size_t s = 0; !status && depth && s < (batch ? batch : 1); s++)
-            status = prefill(b, s, depth, err);
-        if (status)
-            return status;
-        double start = clock_seconds();
-        size_t steps = r || !batch ? n : 1; /* the warm-up of decoding is one step */
-        status = batch ? decode(b, batch, steps, err) : prefill(b, 0, n, err);
-        if (status)
-            return status;
-        double tokens = (double)(steps * (batch ? batch : 1));
-        if (r)
-            values[r - 1] = tokens / (clock_seconds() - start);
-    }
-    *rate = rate_summarise(values, b->repeats);
-    return STATUS_OK;
-}
-
 static double peak_operations(const struct bench *b, const struct pass_cost *cost)
 {
-    const struct machine_limits *m = &b->limits;
+    const struct arithmetic_limits *m = &b->limits;
     return !cost->integer ? m->f32 : m->int8_amx > 0 ? m->int8_amx : m->int8;
 }
 
-/* What part of the machine's limit the rate is: of a prompt (batch 0) of arithmetic, otherwise of
- * reading the weights once per step and the cache once per token. 0: unknown. */
-static double share_of_limit(const struct bench *b, size_t batch, size_t n, size_t depth,
-                             double rate)
+static double share_of_arithmetic(const struct bench *b, const struct test *test, double rate)
 {
     struct pass_cost cost = model_pass_cost(b->model);
     double peak = peak_operations(b, &cost);
-    if (!batch)
-        return peak > 0 ? (cost.row_operations + cost.logits_operations / (double)n) * rate / peak
-                        : 0;
-    size_t position_bytes = kv_position_bytes(model_shape(b->model), kv_type(b->cache));
-    double cached = (double)position_bytes * ((double)depth + (double)n / 2);
-    double bytes = (double)cost.weight_bytes / (double)batch + cached;
-    return b->limits.read > 0 ? bytes * rate / b->limits.read : 0;
+    double operations = cost.row_operations + cost.logits_operations / (double)test->n;
+    return peak > 0 ? operations * rate / peak : 0;
 }
 
-static json_t *rate_to_json(size_t n, size_t batch, size_t depth, struct rate rate, double share)
+static double share_of_reading(const struct bench *b, const struct test *test, double rate,
+                               double reading)
 {
-    json_t *json =
-        json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)n, "batch",
-                  (json_int_t)(batch ? batch : 1), "depth", (json_int_t)depth, "tokens_per_second",
-                  "median", rate.median, "min", rate.min, "max", rate.max);
-    if (json && share > 0)
-        json_object_set_new(json, "share_of_peak", json_real(share));
+    struct pass_cost cost = model_pass_cost(b->model);
+    size_t position_bytes = kv_position_bytes(model_shape(b->model), kv_type(b->cache));
+    double cached = (double)position_bytes * ((double)test->depth + (double)test->n / 2);
+    return ((double)cost.weight_bytes / (double)test->batch + cached) * rate / reading;
+}
+
+/* One repetition: tokens per second of at most `most` steps. */
+static enum status time_test(struct bench *b, const struct test *test, size_t most, double *rate,
+                             struct error *err)
+{
+    size_t sequences = test->batch ? test->batch : 1, n = test->n;
+    enum status status = STATUS_OK;
+    clear(b);
+    for (size_t s = 0; !status && test->depth && s < sequences; s++)
+        status = prefill(b, s, test->depth, err);
+    if (status)
+        return status;
+    if (test->batch && n > most)
+        n = most;
+    double start = clock_seconds();
+    status = test->batch ? decode(b, test->batch, n, err) : prefill(b, 0, n, err);
+    *rate = (double)(n * sequences) / (clock_seconds() - start);
+    return status;
+}
+
+/* After one warm-up. Memory's speed may change from one second to the next, so reading is measured
+ * after each repetition of decoding. */
+static enum status measure(struct bench *b, const struct test *test, struct result *result,
+                           struct error *err)
+{
+    double rates[MAX_BENCH_REPEATS], shares[MAX_BENCH_REPEATS], readings[MAX_BENCH_REPEATS], rate;
+    show_progress(b, 0, test);
+    enum status status = time_test(b, test, 1, &rate, err);
+    for (size_t r = 0; r < b->repeats && !status; r++) {
+        show_progress(b, r + 1, test);
+        status = time_test(b, test, SIZE_MAX, &rates[r], err);
+        if (!status && test->batch)
+            status = model_reading_rate(b->model, &readings[r], err);
+        if (!status && test->batch)
+            shares[r] = share_of_reading(b, test, rates[r], readings[r]);
+    }
+    if (status)
+        return status;
+    *result = (struct result){.rate = rate_summarise(rates, b->repeats)};
+    if (test->batch) {
+        result->share = rate_summarise(shares, b->repeats).median;
+        result->reading = rate_summarise(readings, b->repeats).median;
+    } else {
+        result->share = share_of_arithmetic(b, test, result->rate.median);
+    }
+    return STATUS_OK;
+}
+
+static json_t *result_to_json(const struct test *test, const struct result *result)
+{
+    json_t *json = json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)test->n, "batch",
+                             (json_int_t)(test->batch ? test->batch : 1), "depth",
+                             (json_int_t)test->depth, "tokens_per_second", "median",
+                             result->rate.median, "min", result->rate.min, "max", result->rate.max);
+    if (json && result->share > 0)
+        json_object_set_new(json, "share_of_peak", json_real(result->share));
+    if (json && result->reading > 0)
+        json_object_set_new(json, "read_bytes_per_second", json_real(result->reading));
     return json;
 }
 
-/* Measures one line, prints it, and adds it to the JSON array or object. */
-static enum status line(struct bench *b, const char *label, size_t batch, size_t n, size_t depth,
-                        json_t **json, struct error *err)
+/* Measures one line, prints it, and makes its JSON. */
+static enum status line(struct bench *b, const struct test *test, json_t **json, struct error *err)
 {
-    struct rate rate;
+    struct result result;
     b->bar = (struct progress){.label = "measuring"};
-    enum status status = measure(b, batch, n, depth, &rate, err);
+    enum status status = measure(b, test, &result, err);
     progress_finish(&b->bar);
     if (status)
         return status;
-    double share = share_of_limit(b, batch, n, depth, rate.median);
-    *json = rate_to_json(n, batch, depth, rate, share);
+    *json = result_to_json(test, &result);
     if (!b->quiet) {
-        printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f", label, n, batch ? batch : 1, depth,
-               rate.median, rate.min, rate.max);
-        if (share > 0)
-            printf("  %5.1f%% of %s", 100 * share, batch ? "reading" : "arithmetic");
+        printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f", test->batch ? "answer" : "prompt",
+               test->n, test->batch ? test->batch : 1, test->depth, result.rate.median,
+               result.rate.min, result.rate.max);
+        if (result.share > 0 && test->batch)
+            printf("  %5.1f%% of reading %.1f GB/s", 100 * result.share, result.reading / 1e9);
+        else if (result.share > 0)
+            printf("  %5.1f%% of arithmetic", 100 * result.share);
         putchar('\n');
     }
     fflush(stdout);
@@ -204,15 +243,15 @@ static enum status run_plan(struct bench *b, const struct plan *plan, json_t *re
     for (size_t d = 0; d < plan->depths.count && !status; d++) {
         size_t depth = plan->depths.items[d];
         if (plan->n_prompt) {
-            status = line(b, "prompt", 0, plan->n_prompt, depth, &json, err);
+            status = line(b, &(struct test){0, plan->n_prompt, depth}, &json, err);
             if (!status && d == 0)
                 json_object_set(result, "pp", json);
             if (!status)
                 json_array_append_new(sweep, json);
         }
         for (size_t i = 0; i < plan->batches.count && plan->n_answer && !status; i++) {
-            size_t batch = plan->batches.items[i];
-            status = line(b, "answer", batch, plan->n_answer, depth, &json, err);
+            status =
+                line(b, &(struct test){plan->batches.items[i], plan->n_answer, depth}, &json, err);
             if (!status && d == 0 && i == 0)
                 json_object_set(result, "tg", json);
             if (!status)
@@ -293,37 +332,25 @@ static void add_limit(json_t *json, bool quiet, const char *key, const char *lab
         return;
     json_object_set_new(json, key, json_real(rate));
     if (!quiet)
-        printf(", %s %.0f", label, rate / 1e9);
+        printf("%s %s %.0f", json_object_size(json) > 1 ? "," : ":", label, rate / 1e9);
 }
 
-/* Measures them as the model's threads will work: as many, with the same instructions. */
-static enum status measure_limits(struct bench *b, const struct model_options *options,
-                                  json_t *result, struct error *err)
+/* Of as many threads as the model has, with the same instructions. */
+static void measure_limits(struct bench *b, json_t *result)
 {
-    const struct kernels *kernels;
-    struct thread_pool *pool;
-    enum status status = kernels_select(options->isa, &kernels, err);
-    if (!status)
-        status = thread_pool_create(options->n_threads, &pool, err);
-    if (status)
-        return status;
-    status = limits_measure(pool, kernels->name, &b->limits, err);
-    thread_pool_free(pool);
-    mem_reset_peak();
-    const struct machine_limits *m = &b->limits;
+    b->limits = limits_of_arithmetic(model_pool(b->model), model_isa(b->model));
+    const struct arithmetic_limits *m = &b->limits;
     json_t *json = json_object();
     json_object_set_new(result, "limits", json);
     if (!b->quiet)
-        printf("this machine, in 10^9 per second: bytes read %.1f", m->read / 1e9);
-    json_object_set_new(json, "bytes_per_second", json_real(m->read));
-    add_limit(json, b->quiet, "f32_per_second", "f32 operations", m->f32);
+        printf("this machine, in 10^9 operations per second");
+    add_limit(json, b->quiet, "f32_per_second", "f32", m->f32);
     add_limit(json, b->quiet, "bf16_per_second", "bf16", m->bf16);
     add_limit(json, b->quiet, "int8_per_second", "int8", m->int8);
     add_limit(json, b->quiet, "bf16_amx_per_second", "bf16 in tiles", m->bf16_amx);
     add_limit(json, b->quiet, "int8_amx_per_second", "int8 in tiles", m->int8_amx);
     if (!b->quiet)
         putchar('\n');
-    return status;
 }
 
 static void describe(const struct bench *b, double load_seconds, json_t *result)
@@ -352,12 +379,13 @@ static enum status run_threads(struct bench *b, const char *path,
 {
     json_t *result = json_object();
     rng_seed(&b->rng, 1);
-    enum status status = measure_limits(b, options, result, err);
+    mem_reset_peak();
     double start = clock_seconds();
-    if (!status)
-        status = set_up(b, path, options, adapters, plan, kv_type, err);
+    enum status status = set_up(b, path, options, adapters, plan, kv_type, err);
+    double seconds = clock_seconds() - start;
     if (!status) {
-        describe(b, clock_seconds() - start, result);
+        measure_limits(b, result);
+        describe(b, seconds, result);
         status = run_plan(b, plan, result, err);
     }
     if (!status)
@@ -453,8 +481,7 @@ int command_bench(int argc, char **argv)
         "MODEL",
         "Measures tokens per second: of a prompt, and of generation. Prints the median, the\n"
         "least and the most of the repetitions, and what part that is of this machine's limit:\n"
-        "of arithmetic for prompts, of reading memory for generation; both are measured first.\n"
-        "(More than 100% of reading: the weights fit into a cache.)\n"
+        "of arithmetic for prompts, of reading its weights for generation, measured beside it.\n"
         "Random tokens; sampling is not included. With --text instead: greedy answers of at most\n"
         "--answer tokens to the prompt in FILE, without and with guessing ahead, in turns.",
         options,

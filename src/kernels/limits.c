@@ -1,7 +1,6 @@
 #include "kernels/limits.h"
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "base/memory.h"
 #include "kernels/amx_tiles.h"
 #include "kernels/fetch.h"
 
@@ -171,7 +170,7 @@ static double f32_plain(long rounds)
 }
 #endif
 
-enum { ROUNDS = 1000000, TRIES = 3 };
+enum { ROUNDS = 1000000, TRIES = 12 };
 
 struct probe_call {
     probe *run;
@@ -204,57 +203,48 @@ static double best_rate(struct thread_pool *pool, probe *run, long rounds)
 }
 
 struct reading {
-    const uint64_t *data;
+    const struct memory_run *runs;
     size_t n;
 };
 
-/* Asks for lines ahead as the kernels do. */
-static void read_work(void *context, size_t thread, size_t n_threads)
+/* A thread's part of a run; asks for lines ahead as the kernels do. */
+static void read_run(const struct memory_run *run, size_t thread, size_t n_threads)
 {
-    enum { LINE = 8 };
+    enum { LINE = 64, WORDS = LINE / sizeof(uint64_t) };
     const bool once = fetch_once();
-    const struct reading *r = context;
-    uint64_t sum[LINE] = {0};
+    const char *data = run->data;
+    uint64_t sum[WORDS] = {0}, line[WORDS];
     size_t begin, end;
-    thread_share(r->n, LINE, thread, n_threads, &begin, &end);
+    thread_share(run->bytes, LINE, thread, n_threads, &begin, &end);
     for (size_t i = begin; i + LINE <= end; i += LINE) {
-        fetch_line(r->data + i, once);
-        for (size_t k = 0; k < LINE; k++)
-            sum[k] += r->data[i + k];
+        fetch_line(data + i, once);
+        memcpy(line, data + i, LINE);
+        for (size_t k = 0; k < WORDS; k++)
+            sum[k] += line[k];
     }
-    for (size_t k = 0; k < LINE; k++)
+    for (size_t k = 0; k < WORDS; k++)
         sink = (float)sum[k];
 }
 
-/* Larger than any cache, where there is the memory. */
-static size_t buffer_bytes(void)
+static void read_work(void *context, size_t thread, size_t n_threads)
 {
-    enum { LEAST = 1 << 26, MOST = 1 << 30 };
-    size_t bytes = mem_available() / 4;
-    return bytes < LEAST ? LEAST : bytes > MOST ? MOST : bytes / 4096 * 4096;
+    const struct reading *r = context;
+    for (size_t i = 0; i < r->n; i++)
+        read_run(&r->runs[i], thread, n_threads);
 }
 
-static enum status measure_reading(struct thread_pool *pool, double *rate, struct error *err)
+double limits_of_reading(struct thread_pool *pool, const struct memory_run *runs, size_t n)
 {
-    size_t bytes = buffer_bytes();
-    struct reading r = {.n = bytes / sizeof *r.data};
-    void *buffer = mem_map(bytes);
-    if (!buffer)
-        return error_memory(err, "the buffer that memory is measured with");
-    memset(buffer, 1, bytes);
-    r.data = buffer;
-    for (int i = 0; i < TRIES; i++) {
-        double start = clock_seconds();
-        thread_pool_run(pool, read_work, &r);
-        double found = (double)bytes / (clock_seconds() - start);
-        *rate = found > *rate ? found : *rate;
-    }
-    mem_unmap(buffer, bytes);
-    return STATUS_OK;
+    double bytes = 0, start = clock_seconds();
+    for (size_t i = 0; i < n; i++)
+        bytes += (double)runs[i].bytes;
+    thread_pool_run(pool, read_work, &(struct reading){.runs = runs, .n = n});
+    return bytes / (clock_seconds() - start);
 }
 
 #if defined(__x86_64__)
-static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct machine_limits *m)
+static void measure_arithmetic(struct thread_pool *pool, const char *isa,
+                               struct arithmetic_limits *m)
 {
     const struct cpu_features *cpu = cpu_features();
     bool amx = !strcmp(isa, "amx"), avx512 = amx || !strcmp(isa, "avx512");
@@ -273,17 +263,17 @@ static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct
     }
 }
 #else
-static void measure_arithmetic(struct thread_pool *pool, const char *isa, struct machine_limits *m)
+static void measure_arithmetic(struct thread_pool *pool, const char *isa,
+                               struct arithmetic_limits *m)
 {
     (void)isa;
     m->f32 = best_rate(pool, f32_plain, ROUNDS);
 }
 #endif
 
-enum status limits_measure(struct thread_pool *pool, const char *isa, struct machine_limits *limits,
-                           struct error *err)
+struct arithmetic_limits limits_of_arithmetic(struct thread_pool *pool, const char *isa)
 {
-    *limits = (struct machine_limits){0};
-    measure_arithmetic(pool, isa, limits);
-    return measure_reading(pool, &limits->read, err);
+    struct arithmetic_limits limits = {0};
+    measure_arithmetic(pool, isa, &limits);
+    return limits;
 }

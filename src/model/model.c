@@ -296,3 +296,15 @@ struct pass_cost model_pass_cost(const struct model *model)
                               .logits_operations = 2 * (double)w->head.rows * (double)w->head.cols,
                               .integer = model->compute.quant && quant_supports(down->type)};
 }
+
+enum status model_reading_rate(const struct model *model, double *rate, struct error *err)
+{
+    size_t n_layers = model->shape->n_layers;
+    struct memory_run *runs = mem_array(n_layers * MATRICES_OF_LAYER + 1, sizeof *runs);
+    if (!runs)
+        return error_memory(err, "the list of a model's weights");
+    *rate =
+        limits_of_reading(model->compute.pool, runs, weights_runs(&model->weights, n_layers, runs));
+    mem_free(runs);
+    return STATUS_OK;
+}

@@ -78,6 +78,9 @@ struct pass_cost {
     bool integer;             /* most of them in integers */
 };
 struct pass_cost model_pass_cost(const struct model *model);
+/* Bytes per second at which the model's threads read those weights and do nothing else, measured
+ * now: the limit of passes with few rows. */
+enum status model_reading_rate(const struct model *model, double *rate, struct error *err);
 
 /* Whether longrope's long factors apply to a sequence of `length` tokens in all (always false
  * without longrope). When the answer changes as a sequence grows, its cache must be computed

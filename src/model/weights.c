@@ -180,8 +180,6 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
 
 /* --- Packing --- */
 
-enum { MATRICES_OF_LAYER = 7 };
-
 static struct matrix *layer_matrix_at(struct layer_weights *w, size_t i)
 {
     struct matrix *all[MATRICES_OF_LAYER] = {&w->q,    &w->k,  &w->v,   &w->o,
@@ -230,6 +228,24 @@ size_t weights_read_bytes(const struct matrix *m, const struct compute *compute)
 {
     size_t packed = m->packed ? matmul_packed_bytes(compute, m) : 0;
     return packed ? packed : m->rows * m->row_bytes;
+}
+
+static void add_run(const struct matrix *m, struct memory_run *runs, size_t *n)
+{
+    if (!m->packed)
+        runs[(*n)++] = (struct memory_run){m->data, m->rows * m->row_bytes};
+}
+
+size_t weights_runs(const struct weights *weights, size_t n_layers, struct memory_run *runs)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_layers * MATRICES_OF_LAYER; i++)
+        add_run(layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER),
+                runs, &n);
+    add_run(&weights->head, runs, &n);
+    if (weights->packed)
+        runs[n++] = (struct memory_run){weights->packed, weights->packed_bytes};
+    return n;
 }
 
 void weights_of_layers(const struct weights *weights, size_t n_layers,

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "formats/checkpoint.h"
+#include "kernels/limits.h"
 #include "kernels/matmul.h"
 
 struct layer_weights {
@@ -41,6 +42,10 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
                          bool in_memory, struct error *err);
 /* The bytes that a product with the matrix reads. */
 size_t weights_read_bytes(const struct matrix *m, const struct compute *compute);
+/* Where those bytes lie, of all layers' matrices and the head: at most n_layers *
+ * MATRICES_OF_LAYER + 1 runs of memory; how many. */
+enum { MATRICES_OF_LAYER = 7 };
+size_t weights_runs(const struct weights *weights, size_t n_layers, struct memory_run *runs);
 /* The weights of all layers' matrices, and the bytes they are read as. */
 void weights_of_layers(const struct weights *weights, size_t n_layers,
                        const struct compute *compute, size_t *n, size_t *bytes);
