@@ -21,12 +21,18 @@
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
 
+/* Blocks [begin, end) of a panel, or for many rows of SPREAD_PANELS from it on. */
+struct chunk {
+    size_t panel, begin, end;
+};
+
 struct span {
     const uint8_t *panel;        /* or, for many rows: */
     const struct spread *spread; /* of panels side by side, blocks from `begin` on */
     size_t begin, end;           /* blocks */
     float *y;                    /* of the first output, row 0 */
     size_t outputs;
+    struct chunk next; /* what follows this one */
 };
 
 /* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
@@ -206,14 +212,32 @@ INLINE void multiply_group(enum tensor_type type, const bool few, const struct q
 #undef GROUP_OF
 }
 
+/* Asks for one of n parts of what the next chunk will be decoded from, into the second cache: rows
+ * meet this chunk meanwhile. */
+INLINE void fetch_part(enum tensor_type type, const struct quant_job *job, const struct chunk *next,
+                       size_t part, size_t n)
+{
+    const struct panel_format *f = &panel_formats[type];
+    size_t bytes = panel_bytes(f, job->a->n_blocks), records = record_blocks(f);
+    size_t size = (next->end - next->begin + records - 1) / records * record_bytes(f);
+    const uint8_t *at = job->data + next->panel * bytes + next->begin / records * record_bytes(f);
+    for (size_t i = part * 64; i < size; i += n * 64) {
+        UNROLL
+        for (size_t p = 0; p < SPREAD_PANELS; p++)
+            __builtin_prefetch(at + p * bytes + i, 0, 2);
+    }
+}
+
 /* Rows from `begin` in groups of nearly the same size, none across the border of two tiles. */
 INLINE void multiply_groups(enum tensor_type type, const bool few, const struct quant_job *job,
                             const struct span *span, size_t begin)
 {
     const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
     const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
-    size_t n_rows = job->a->n_rows;
+    size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
+        if (!few)
+            fetch_part(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
         size_t in_tile = n_rows - tile < TILE_ROWS ? n_rows - tile : TILE_ROWS;
         size_t groups = (in_tile + most - 1) / most;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
@@ -224,29 +248,59 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
     }
 }
 
-/* Blocks [begin, end) of panel p, or for many rows of SPREAD_PANELS from p on, by rows from
- * `first_row`. */
+/* A chunk by rows from `first_row`. */
 INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
-                           size_t p, size_t first_row, size_t begin, size_t end)
+                           size_t first_row, struct chunk chunk, struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
-    const uint8_t *panel = job->data + p * bytes;
+    const uint8_t *panel = job->data + chunk.panel * bytes;
     struct spread *spread = job->scratch;
     struct span span = {.panel = panel,
                         .spread = spread,
-                        .begin = begin,
-                        .end = end,
-                        .y = job->y + (p * PANEL_OUTPUTS - job->begin),
-                        .outputs = outputs_of(job, p, few ? 1 : SPREAD_PANELS)};
+                        .begin = chunk.begin,
+                        .end = chunk.end,
+                        .y = job->y + (chunk.panel * PANEL_OUTPUTS - job->begin),
+                        .outputs = outputs_of(job, chunk.panel, few ? 1 : SPREAD_PANELS),
+                        .next = next};
     if (few) {
         multiply_groups(type, true, job, &span, first_row);
         return;
     }
     for (size_t i = 0; i * PANEL_OUTPUTS < span.outputs; i++)
-        spread_chunk(type, SIGNED_CODES(f->codes), panel + i * bytes, begin, end - begin,
-                     spread + i);
+        spread_chunk(type, SIGNED_CODES(f->codes), panel + i * bytes, chunk.begin,
+                     chunk.end - chunk.begin, spread + i);
     multiply_groups(type, false, job, &span, first_row);
+}
+
+INLINE size_t at_most(size_t n, size_t most)
+{
+    return n < most ? n : most;
+}
+
+/* The order of chunks: all panels of a job, so many at a time, meet a band of blocks, in chunks of
+ * `length`, before the next band. */
+struct walk {
+    size_t first, end, panels; /* panels; at a time */
+    size_t blocks, length;
+};
+
+INLINE struct chunk chunk_at(const struct walk *w, size_t panel, size_t begin, size_t end)
+{
+    return (struct chunk){panel, begin, at_most(begin + w->length, end)};
+}
+
+/* band, band_end: the blocks that this one is from. Behind the last chunk: what another job may
+ * begin with. */
+INLINE struct chunk chunk_after(const struct walk *w, struct chunk c, size_t band, size_t band_end)
+{
+    if (c.end < band_end)
+        return chunk_at(w, c.panel, c.end, band_end);
+    if (c.panel + w->panels < w->end)
+        return chunk_at(w, c.panel + w->panels, band, band_end);
+    if (band_end < w->blocks)
+        return chunk_at(w, w->first, band_end, w->blocks);
+    return chunk_at(w, c.panel + w->panels, 0, w->blocks);
 }
 
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
@@ -254,15 +308,18 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
 {
     size_t blocks = job->a->n_blocks, rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
-    const size_t panels = few ? 1 : SPREAD_PANELS;
-    size_t band = few ? blocks : band_blocks(rows), chunk = few ? blocks : SPREAD_BLOCKS;
-    for (size_t b = 0; b < blocks; b += band) {
-        size_t end = blocks - b < band ? blocks : b + band;
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p += panels)
-            for (size_t first = b; first < end; first += chunk)
-                multiply_chunk(type, few, job, p, first_row, first,
-                               end - first < chunk ? end : first + chunk);
-    }
+    const struct walk w = {.first = first_panel(job),
+                           .end = (job->end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
+                           .panels = few ? 1 : SPREAD_PANELS,
+                           .blocks = blocks,
+                           .length = few ? blocks : SPREAD_BLOCKS};
+    size_t band = few ? blocks : band_blocks(rows);
+    for (size_t b = 0; b < blocks; b += band)
+        for (size_t p = w.first; p < w.end; p += w.panels)
+            for (size_t i = b, end = at_most(b + band, blocks); i < end; i += w.length) {
+                struct chunk chunk = chunk_at(&w, p, i, end);
+                multiply_chunk(type, few, job, first_row, chunk, chunk_after(&w, chunk, b, end));
+            }
 }
 
 #define PANELS_OF(type)                                                                            \
