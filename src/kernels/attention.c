@@ -8,8 +8,10 @@ bool attention_supports(enum tensor_type type)
     return type == TYPE_F32 || type == TYPE_F16 || type == TYPE_Q8_0;
 }
 
-/* Bytes of a few elements into a column of a table whose rows are KEY_PAGE elements. */
-static void scatter(const uint8_t *from, size_t n, size_t element_bytes, uint8_t *column)
+/* A few elements into a column of a table whose rows are KEY_PAGE of them. element_bytes: a
+ * constant, once this is inlined. */
+static inline __attribute__((always_inline)) void
+scatter(const uint8_t *from, size_t n, const size_t element_bytes, uint8_t *column)
 {
     for (size_t i = 0; i < n; i++)
         memcpy(column + i * KEY_PAGE * element_bytes, from + i * element_bytes, element_bytes);
@@ -28,11 +30,11 @@ void attention_store_key(enum tensor_type type, void (*quantize)(const float *, 
     for (size_t d = 0; d < head_dim; d += BLOCK) {
         size_t n = head_dim - d < BLOCK ? head_dim - d : BLOCK;
         quantize(key + d, stored, n);
-        if (type == TYPE_Q8_0) {
+        if (type == TYPE_Q8_0)
             store_block(stored, to + d / BLOCK * Q8_0_BYTES * KEY_PAGE, slot);
-        } else {
-            size_t bytes = tensor_type_info(type)->block_bytes;
-            scatter(stored, n, bytes, to + (d * KEY_PAGE + slot) * bytes);
-        }
+        else if (type == TYPE_F16)
+            scatter(stored, n, 2, to + (d * KEY_PAGE + slot) * 2);
+        else
+            scatter(stored, n, 4, to + (d * KEY_PAGE + slot) * 4);
     }
 }

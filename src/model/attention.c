@@ -144,8 +144,9 @@ static void finish_block(const struct job *job, struct row_block block, size_t k
     for (size_t i = 0; i < block.n * group; i++) {
         float *to =
             job->model->scratch.attended + query_at(s, block.first + i / group, kv_head, i % group);
+        float scale = 1 / w->states[i].sum;
         for (size_t d = 0; d < s->head_dim; d++) /* + 0: no sign of zero from hidden positions */
-            to[d] = (w->out[i * width + d] + 0.0f) / w->states[i].sum;
+            to[d] = (w->out[i * width + d] + 0.0f) * scale;
     }
 }
 
@@ -172,6 +173,23 @@ static void soften_page(const struct job *job, struct row_block block, size_t pa
         w->states[i].end = (uint32_t)clip(position + 1, page);
     }
     job->kernels->soften(w->scores, block.n * group, w->states, w->out, width);
+}
+
+/* Leaves out rows of the block that end before the page, whole tiles of queries; and what of the
+ * workspace is theirs. */
+static void leave_out(const struct job *job, size_t page, struct row_block *block,
+                      struct workspace *w)
+{
+    const struct hyperparameters *s = job->model->shape;
+    size_t position = (size_t)job->rows[block->first].position,
+           width = attention_width(s->head_dim);
+    size_t rows = page > position ? (page - position) / QUERY_TILE * QUERY_TILE : 0;
+    size_t queries = rows * group_size(s);
+    block->first += rows;
+    block->n -= rows;
+    w->queries += queries * width * sizeof(float);
+    w->out += queries * width;
+    w->states += queries;
 }
 
 static void attend_stored(const struct job *job, struct row_block block, size_t kv_head,
@@ -211,8 +229,12 @@ static void attend_block(const struct job *job, struct row_block block, size_t k
     bool few = job->kernels->scores_stored && block.n * group_size(s) <= FEW_QUERIES &&
                attention_width(s->head_dim) == s->head_dim;
     start_block(job, block, kv_head, w);
-    for (size_t page = begin / KEY_PAGE * KEY_PAGE; page < end; page += KEY_PAGE)
-        (few ? attend_stored : attend_prepared)(job, block, kv_head, page, end, w);
+    for (size_t page = begin / KEY_PAGE * KEY_PAGE; page < end; page += KEY_PAGE) {
+        struct row_block seeing = block;
+        struct workspace of_them = *w;
+        leave_out(job, page, &seeing, &of_them);
+        (few ? attend_stored : attend_prepared)(job, seeing, kv_head, page, end, &of_them);
+    }
     finish_block(job, block, kv_head, w);
 }
 

@@ -108,33 +108,48 @@ static void norm_work(void *context, size_t thread, size_t n_threads)
         norm_tile(p, i, end - i < TILE_ROWS ? end : i + TILE_ROWS);
 }
 
-/* Rotates queries and keys of a row and puts its keys and values into the cache. */
-static void store_row(const struct pass *p, size_t i)
+/* Rotates n heads of row i by its position. */
+static void rotate_heads(const struct pass *p, size_t i, float *heads, size_t n)
+{
+    const struct model *m = p->model;
+    size_t half = m->shape->rope.rotary_dim / 2;
+    for (size_t h = 0; h < n; h++)
+        m->compute.kernels->rope(heads + h * m->shape->head_dim, m->scratch.cosine + i * half,
+                                 m->scratch.sine + i * half, half);
+}
+
+/* Puts rows [begin, end) of one KV head into the cache. */
+static void store_head(const struct pass *p, size_t h, size_t begin, size_t end)
 {
     const struct model *m = p->model;
     const struct hyperparameters *s = m->shape;
-    const struct kernels *k = m->compute.kernels;
-    const struct row *row = &p->rows[i];
-    size_t half = s->rope.rotary_dim / 2, hd = s->head_dim;
-    const float *cosine = m->scratch.cosine + i * half, *sine = m->scratch.sine + i * half;
-    for (size_t h = 0; h < s->n_heads; h++)
-        k->rope(m->scratch.q + (i * s->n_heads + h) * hd, cosine, sine, half);
-    for (size_t h = 0; h < s->n_kv_heads; h++) {
-        float *key = m->scratch.k + (i * s->n_kv_heads + h) * hd;
-        float *value = m->scratch.v + (i * s->n_kv_heads + h) * hd;
-        k->rope(key, cosine, sine, half);
-        kv_store(p->cache, k, (size_t)row->sequence, (size_t)row->position, p->layer, h, key,
-                 value);
+    for (size_t i = begin; i < end; i++) {
+        const struct row *row = &p->rows[i];
+        size_t at = (i * s->n_kv_heads + h) * s->head_dim;
+        kv_store(p->cache, m->compute.kernels, (size_t)row->sequence, (size_t)row->position,
+                 p->layer, h, m->scratch.k + at, m->scratch.v + at);
     }
 }
 
+/* Keys are stored across each other (attention.h): a few rows of a head go into the same lines of
+ * memory, so they are stored one after the other. */
 static void store_work(void *context, size_t thread, size_t n_threads)
 {
+    enum { TOGETHER = 16 };
     const struct pass *p = context;
+    const struct hyperparameters *s = p->model->shape;
+    const struct scratch *scratch = &p->model->scratch;
     size_t begin, end;
     share_rows(p, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        store_row(p, i);
+    for (size_t first = begin; first < end; first += TOGETHER) {
+        size_t last = end - first < TOGETHER ? end : first + TOGETHER;
+        for (size_t i = first; i < last; i++) {
+            rotate_heads(p, i, scratch->q + i * s->n_heads * s->head_dim, s->n_heads);
+            rotate_heads(p, i, scratch->k + i * s->n_kv_heads * s->head_dim, s->n_kv_heads);
+        }
+        for (size_t h = 0; h < s->n_kv_heads; h++)
+            store_head(p, h, first, last);
+    }
 }
 
 /* --- The pass --- */
