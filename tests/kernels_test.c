@@ -466,15 +466,15 @@ static void test_soften(const struct kernels *k)
     for (size_t d = 0; d < 32; d++)
         out[d] = (float)d;
     scores[60] = 1e30f; /* not seen */
-    double sum = 2 * exp(-2.0);
+    double sum = 2 * exp2(-2.0);
     for (size_t i = 2; i < 50; i++)
-        sum += exp((double)scores[i] - 1);
+        sum += exp2((double)scores[i] - 1);
     k->attention[TYPE_F16]->soften(scores, 1, &state, out, 32);
     assert_close("max", k->name, 0, state.max, 1, 0);
     assert_close("sum", k->name, 0, state.sum, sum, 1e-6);
     assert_close("weight", k->name, 3, scores[3], 1, 1e-6);
     assert_true(scores[1] == 0 && scores[7] == 0 && scores[50] == 0 && scores[60] == 0);
-    assert_close("shrunk", k->name, 31, out[31], 31 * exp(-2.0), 1e-5);
+    assert_close("shrunk", k->name, 31, out[31], 31 * exp2(-2.0), 1e-5);
     scores[20] = NAN;
     state.begin = 0;
     state.end = KEY_PAGE;

@@ -24,6 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Scores are logarithms to base 2: e^s = 2^(s LOG2_E), and powers of two are cheaper. */
+#define LOG2_E 1.44269504f
+
 enum {
     KEY_PAGE = 64,
     QUERY_TILE = 16, /* buffers of rows have room for a multiple of so many */
@@ -40,7 +43,7 @@ struct attention_kernels {
     void (*begin)(void);
     void (*end)(void);
 
-    /* One row of queries, times `scale`: width * 4 bytes. */
+    /* One row of queries, times `scale` and LOG2_E: width * 4 bytes. */
     void (*prepare_query)(const float *q, float scale, size_t head_dim, void *prepared);
     /* A page's keys, and its first n_keys values: KEY_PAGE * width * 4 bytes each. */
     void (*prepare_keys)(enum tensor_type type, const void *stored, size_t head_dim,
@@ -50,7 +53,7 @@ struct attention_kernels {
 
     /* scores[r, i] = query r . key i, r < n, i < KEY_PAGE. */
     void (*scores)(const void *queries, size_t n, const void *keys, size_t width, float *scores);
-    /* For n rows: scores that the row sees become exp(score - max), the others 0, and their sum is
+    /* For n rows: scores that the row sees become 2^(score - max), the others 0, and their sum is
      * added to its state's. When max grows, sum and out [width] of the row shrink accordingly. */
     void (*soften)(float *scores, size_t n, struct softmax *states, float *out, size_t width);
     /* out[r, d] += sum_i weights[r, i] * value_i[d], r < n, in order of i. */

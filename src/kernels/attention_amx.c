@@ -85,7 +85,7 @@ static void prepare_query(const float *q, float scale, size_t head_dim, void *pr
 {
     size_t width = attention_width(head_dim);
     uint8_t *high = prepared, *low = high + 2 * width;
-    const __m512 factor = _mm512_set1_ps(scale);
+    const __m512 factor = _mm512_set1_ps(scale * LOG2_E);
     for (size_t d = 0; d < width; d += TILE_DEPTH) {
         size_t left = head_dim - d;
         __m512 a = _mm512_maskz_loadu_ps(first_lanes(left), q + d);

@@ -90,9 +90,9 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half)
 
 static void prepare_query(const float *q, float scale, size_t head_dim, void *prepared)
 {
-    float *to = prepared;
+    float *to = prepared, factor = scale * LOG2_E;
     for (size_t d = 0; d < attention_width(head_dim); d++)
-        to[d] = d < head_dim ? q[d] * scale : 0;
+        to[d] = d < head_dim ? q[d] * factor : 0;
 }
 
 /* 32 dimensions of all keys of a page. */
@@ -152,7 +152,7 @@ static void attention_mix(const float *weights, size_t n, const void *values, si
 
 static void raise_max(struct softmax *state, float max, float *out, size_t width)
 {
-    float shrink = expf(state->max - max);
+    float shrink = exp2f(state->max - max);
     state->max = max;
     state->sum *= shrink;
     for (size_t d = 0; d < width; d++)
@@ -169,7 +169,7 @@ static void soften_row(float *scores, struct softmax *state, float *out, size_t 
         raise_max(state, max, out, width);
     for (size_t i = 0; i < KEY_PAGE; i++) {
         bool seen = i >= state->begin && i < state->end;
-        scores[i] = seen ? expf(scores[i] - state->max) : 0;
+        scores[i] = seen ? exp2f(scores[i] - state->max) : 0;
         state->sum += scores[i];
     }
 }

@@ -6,9 +6,9 @@
 
 static void prepare_query(const float *q, float scale, size_t head_dim, void *prepared)
 {
-    float *to = prepared;
+    float *to = prepared, factor = scale * LOG2_E;
     for (size_t d = 0; d < head_dim; d++)
-        to[d] = q[d] * scale;
+        to[d] = q[d] * factor;
     for (size_t d = head_dim; d < attention_width(head_dim); d++)
         to[d] = 0;
 }
@@ -228,7 +228,7 @@ static void hide(float *scores, size_t begin, size_t end)
 
 static void raise_max(struct softmax *state, float max, float *out, size_t width)
 {
-    v_float shrink = v_exp(v_set(state->max - max));
+    v_float shrink = v_exp2(v_set(state->max - max));
     float first[VECTOR_LANES];
     v_store(first, shrink);
     state->max = max;
@@ -256,7 +256,7 @@ INLINE v_float exponentials(float *scores, const struct softmax *state)
     v_float sum = v_set(0), max = v_set(state->max);
     UNROLL
     for (size_t i = 0; i < KEY_PAGE; i += VECTOR_LANES) {
-        v_float e = v_exp(v_sub(v_load(scores + i), max));
+        v_float e = v_exp2(v_sub(v_load(scores + i), max));
         v_store(scores + i, e);
         sum = v_add(sum, e);
     }

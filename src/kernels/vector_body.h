@@ -520,20 +520,33 @@ static void gemm_f32(const float *x, size_t x_stride, size_t n_rows, const float
 
 /* --- Element-wise --- */
 
-/* exp(x), within 2 units in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial
- * in r (fitted for least largest relative error). 0 below -104, infinity above 89. */
+/* 2^(n + r), |r| <= 1/2, n whole: a polynomial in r (fitted for least largest relative error, the
+ * first term being 1), within 2 units in the last place. */
+INLINE v_float power_of_sum(v_float n, v_float r)
+{
+    v_float p = v_set(0.00132647238f);
+    p = v_fma(p, r, v_set(0.00967151299f));
+    p = v_fma(p, r, v_set(0.0555073358f));
+    p = v_fma(p, r, v_set(0.240222424f));
+    p = v_fma(p, r, v_set(0.693147004f));
+    return v_scale(v_fma(p, r, v_set(1)), n);
+}
+
+/* 2^x for x <= 0; 0 below -150. */
+INLINE v_float v_exp2(v_float x)
+{
+    x = v_at_least(x, -150);
+    v_float n = v_round(x);
+    return power_of_sum(n, v_sub(x, n));
+}
+
+/* e^x; 0 below -104, infinity above 89. */
 INLINE v_float v_exp(v_float x)
 {
-    x = v_at_least(v_at_most(x, 89), -104);
-    v_float n = v_round(v_mul(x, v_set(1.44269504f)));
-    v_float r = v_fma(n, v_set(-0.693359375f), x);
-    r = v_fma(n, v_set(2.12194440e-4f), r);
-    v_float p = v_set(0.00138145988f);
-    p = v_fma(p, r, v_set(0.00836871658f));
-    p = v_fma(p, r, v_set(0.041668389f));
-    p = v_fma(p, r, v_set(0.166665211f));
-    p = v_fma(p, r, v_set(0.49999994f));
-    return v_scale(v_add(v_set(1), v_fma(p, v_mul(r, r), r)), n);
+    const v_float log2_e = v_set(LOG2_E);
+    x = v_at_least(v_at_most(x, 90), -104);
+    v_float n = v_round(v_mul(x, log2_e));
+    return power_of_sum(n, v_fma(x, log2_e, v_sub(v_set(0), n)));
 }
 
 static void rms_norm(const float *x, const float *weight, float *y, size_t n, float eps)
