@@ -94,7 +94,7 @@ static size_t n_units(size_t outputs)
     return (outputs + UNIT - 1) / UNIT;
 }
 
-/* y = bias; the products are added to it. */
+/* y = bias, where products are added to it. */
 static void start_outputs(const float *bias, size_t n_rows, const struct outputs *out)
 {
     size_t bytes = (out->end - out->begin) * sizeof *out->y;
@@ -106,13 +106,15 @@ static void start_outputs(const float *bias, size_t n_rows, const struct outputs
     }
 }
 
-static void multiply_codes(const struct job *job, const struct matrix *w, float *scratch,
+static void multiply_codes(const struct job *job, const struct product *p, float *scratch,
                            const struct outputs *out)
 {
     const struct quant_kernels *k = job->compute->quant;
+    const struct matrix *w = p->w;
     struct quant_job part = {.type = w->type,
                              .data = w->packed ? w->packed : w->data,
                              .row_bytes = w->row_bytes,
+                             .bias = p->bias,
                              .a = job->a,
                              .y = out->y,
                              .y_stride = out->stride,
@@ -140,11 +142,12 @@ static void multiply_floats(const struct job *job, const struct matrix *w, const
 static void multiply(const struct job *job, const struct product *p, float *scratch,
                      const struct outputs *out)
 {
-    start_outputs(p->bias, job->a->n_rows, out);
-    if (matmul_is_quantized(job->compute, p->w))
-        multiply_codes(job, p->w, scratch, out);
-    else
+    if (matmul_is_quantized(job->compute, p->w)) {
+        multiply_codes(job, p, scratch, out);
+    } else {
+        start_outputs(p->bias, job->a->n_rows, out);
         multiply_floats(job, p->w, job->a->x, job->a->x_stride, scratch, out);
+    }
     if (p->low)
         multiply_floats(job, p->b, p->low, p->b->cols, scratch, out);
 }

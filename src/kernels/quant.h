@@ -61,11 +61,13 @@ static inline size_t activations_block(const struct activations *a, size_t row, 
     return (row / a->tile_rows * a->n_blocks + block) * a->tile_rows + row % a->tile_rows;
 }
 
-/* One thread's part of a product: outputs [begin, end) are added to y[r * y_stride + o - begin]. */
+/* One thread's part of a product: output o of [begin, end) of row r becomes
+ * y[r * y_stride + o - begin]. */
 struct quant_job {
     enum tensor_type type;
     const uint8_t *data; /* of output 0: rows row_bytes apart, or panels */
     size_t row_bytes;
+    const float *bias; /* of output 0, or NULL: what outputs start from */
     const struct activations *a;
     float *y;
     size_t y_stride, begin, end;

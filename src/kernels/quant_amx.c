@@ -129,13 +129,14 @@ INLINE void multiply_blocks(const struct panel_format *f, const struct activatio
 /* One tile of rows; those from `rows` on do not exist and are computed in vain. */
 INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *job, size_t row,
                           size_t rows, size_t first, size_t n, struct scratch *s, float *to,
-                          __mmask16 mask)
+                          const float *bias, __mmask16 mask)
 {
     __m512 y[16];
     to += row * job->y_stride;
+    const __m512 start = bias ? _mm512_maskz_loadu_ps(mask, bias) : _mm512_setzero_ps();
     UNROLL
     for (size_t r = 0; r < 16; r++)
-        y[r] = _mm512_maskz_loadu_ps(r < rows ? mask : 0, to + r * job->y_stride);
+        y[r] = first ? _mm512_maskz_loadu_ps(r < rows ? mask : 0, to + r * job->y_stride) : start;
     multiply_blocks(f, job->a, activations_block(job->a, row, first), n, s, y);
     UNROLL
     for (size_t r = 0; r < 16; r++)
@@ -152,7 +153,8 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     spread_chunk(type, true, panel, first, n, &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
-                      job->y + (p * PANEL_OUTPUTS - job->begin), mask);
+                      job->y + (p * PANEL_OUTPUTS - job->begin),
+                      job->bias ? job->bias + p * PANEL_OUTPUTS : NULL, mask);
 }
 
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)

@@ -31,6 +31,7 @@ struct span {
     const struct spread *spread; /* of panels side by side, blocks from `begin` on */
     size_t begin, end;           /* blocks */
     float *y;                    /* of the first output, row 0 */
+    const float *bias;           /* of the first output, or NULL */
     size_t outputs;
     struct chunk next; /* what follows this one */
 };
@@ -103,6 +104,12 @@ INLINE v_float load_outputs(const struct span *span, const float *y, size_t lane
     return v_load_part(y + lane, lane < span->outputs ? span->outputs - lane : 0);
 }
 
+/* What all rows start from. */
+INLINE v_float first_outputs(const struct span *span, size_t lane)
+{
+    return span->bias ? load_outputs(span, span->bias, lane) : v_set(0);
+}
+
 INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_float v)
 {
     if (lane + LANES <= span->outputs)
@@ -111,7 +118,8 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store_part(y + lane, v, lane < span->outputs ? span->outputs - lane : 0);
 }
 
-/* Rows from `row`, all in one tile, by a whole panel, decoded as it is met. */
+/* Rows from `row`, all in one tile, by a whole panel from its first block on, decoded as it is met.
+ */
 INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct quant_job *job,
                          const struct span *span, size_t row)
 {
@@ -126,7 +134,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
     for (size_t p = 0; p < PARTS; p++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            y[p * MOST_ROWS + r] = load_outputs(span, to + r * job->y_stride, p * LANES);
+            y[p * MOST_ROWS + r] = first_outputs(span, p * LANES);
     }
     for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
         fetch_ahead(f, span->panel, b, once);
@@ -165,7 +173,8 @@ INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct
         for (size_t v = 0; v < ABREAST; v++) {
             size_t out = lane + v * LANES;
             __builtin_prefetch(to + (r + rows) * job->y_stride + out, 1, 3); /* the next group */
-            y[v * MOST_ROWS + r] = load_outputs(span, to + r * job->y_stride, out);
+            y[v * MOST_ROWS + r] = span->begin ? load_outputs(span, to + r * job->y_stride, out)
+                                               : first_outputs(span, out);
         }
     }
     for (size_t b = 0; b < span->end - span->begin; b++, at += a->tile_rows) {
@@ -261,6 +270,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
                         .begin = chunk.begin,
                         .end = chunk.end,
                         .y = job->y + (chunk.panel * PANEL_OUTPUTS - job->begin),
+                        .bias = job->bias ? job->bias + chunk.panel * PANEL_OUTPUTS : NULL,
                         .outputs = outputs_of(job, chunk.panel, few ? 1 : SPREAD_PANELS),
                         .next = next};
     if (few) {

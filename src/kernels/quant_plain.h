@@ -163,7 +163,7 @@ QUANT_INLINE void multiply_rows_of(enum tensor_type type, const struct quant_job
             decode_chunk(type, job->data + o * job->row_bytes, first, n, d);
             for (size_t r = 0; r < a->n_rows; r++) {
                 float *to = job->y + r * job->y_stride + o - job->begin;
-                float y = *to;
+                float y = first ? *to : job->bias ? job->bias[o] : 0;
                 for (size_t b = 0; b < n; b++)
                     y = add_block(f, a, activations_block(a, r, first + b), d->codes[b],
                                   &d->scales[b], y);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    BLOCK_QUERIES = 192, /* most queries of a unit, where one row has no more */
+    BLOCK_QUERIES = 384, /* most queries of a unit, where one row has no more */
     FEW_QUERIES = 96,    /* so many do not make up for preparing a page */
 };
 
