@@ -13,6 +13,7 @@
 
 enum {
     BLOCK_QUERIES = 384, /* most queries of a unit, where one row has no more */
+    SCORED_AT_ONCE = 48, /* between two requests for parts of the next page */
     FEW_QUERIES = 96,    /* so many do not make up for preparing a page */
 };
 
@@ -162,17 +163,20 @@ static struct stored_page page_at(const struct job *job, size_t sequence, size_t
                                 kv_value_page(job->cache, sequence, page, job->layer, kv_head)};
 }
 
-static void soften_page(const struct job *job, struct row_block block, size_t page,
-                        struct workspace *w)
+/* Which scores of the page each query sees. */
+static void limit_queries(const struct job *job, struct row_block block, size_t page,
+                          struct softmax *states)
 {
     const struct hyperparameters *s = job->model->shape;
-    size_t group = group_size(s), width = attention_width(s->head_dim);
-    for (size_t i = 0; i < block.n * group; i++) {
-        size_t position = (size_t)job->rows[block.first].position + i / group;
-        w->states[i].begin = (uint32_t)clip(first_visible(s, job->layer, position), page);
-        w->states[i].end = (uint32_t)clip(position + 1, page);
+    size_t group = group_size(s), position = (size_t)job->rows[block.first].position;
+    for (size_t r = 0; r < block.n; r++, position++) {
+        uint32_t begin = (uint32_t)clip(first_visible(s, job->layer, position), page);
+        uint32_t end = (uint32_t)clip(position + 1, page);
+        for (size_t g = 0; g < group; g++, states++) {
+            states->begin = begin;
+            states->end = end;
+        }
     }
-    job->kernels->soften(w->scores, block.n * group, w->states, w->out, width);
 }
 
 /* Leaves out rows of the block that end before the page, whole tiles of queries; and what of the
@@ -192,17 +196,36 @@ static void leave_out(const struct job *job, size_t page, struct row_block *bloc
     w->states += queries;
 }
 
+/* The page after this one, or this one where it is the last. */
+static struct stored_page page_after(const struct job *job, struct row_block block, size_t kv_head,
+                                     size_t page, size_t end)
+{
+    size_t next = page + KEY_PAGE < end ? page + KEY_PAGE : page;
+    return page_at(job, (size_t)job->rows[block.first].sequence, next, kv_head);
+}
+
+/* Asks for part [begin, end) of n of a page, into the second cache. */
+static void fetch_part(const struct job *job, struct stored_page page, size_t begin, size_t end,
+                       size_t n)
+{
+    size_t bytes = kv_head_bytes(job->cache);
+    for (size_t at = bytes * begin / n / 64 * 64; at < bytes * end / n; at += 64) {
+        __builtin_prefetch((const char *)page.keys + at, 0, 2);
+        __builtin_prefetch((const char *)page.values + at, 0, 2);
+    }
+}
+
 static void attend_stored(const struct job *job, struct row_block block, size_t kv_head,
                           size_t page, size_t end, struct workspace *w)
 {
     const struct attention_kernels *k = job->kernels;
     size_t width = job->model->shape->head_dim, n = block.n * group_size(job->model->shape);
     size_t sequence = (size_t)job->rows[block.first].sequence;
-    size_t next = page + KEY_PAGE < end ? page + KEY_PAGE : page;
     struct stored_page here = page_at(job, sequence, page, kv_head);
-    struct stored_page ahead = page_at(job, sequence, next, kv_head);
+    struct stored_page ahead = page_after(job, block, kv_head, page, end);
+    limit_queries(job, block, page, w->states);
     k->scores_stored(w->queries, n, here.keys, ahead.keys, width, w->scores);
-    soften_page(job, block, page, w);
+    k->soften(w->scores, n, w->states, w->out, width);
     k->mix_stored(w->scores, n, here.values, ahead.values, clip(end, page), width, w->out);
 }
 
@@ -213,10 +236,17 @@ static void attend_prepared(const struct job *job, struct row_block block, size_
     size_t head_dim = job->model->shape->head_dim, width = attention_width(head_dim);
     size_t n = block.n * group_size(job->model->shape);
     struct stored_page here = page_at(job, (size_t)job->rows[block.first].sequence, page, kv_head);
+    struct stored_page ahead = page_after(job, block, kv_head, page, end);
+    limit_queries(job, block, page, w->states);
     k->prepare_keys(kv_type(job->cache), here.keys, head_dim, w->keys);
     k->prepare_values(kv_type(job->cache), here.values, clip(end, page), head_dim, w->values);
-    k->scores(w->queries, n, w->keys, width, w->scores);
-    soften_page(job, block, page, w);
+    for (size_t i = 0, last; i < n; i = last) {
+        last = n - i < SCORED_AT_ONCE ? n : i + SCORED_AT_ONCE;
+        fetch_part(job, ahead, i, last, n);
+        k->scores(w->queries + i * width * sizeof(float), last - i, w->keys, width,
+                  w->scores + i * KEY_PAGE);
+        k->soften(w->scores + i * KEY_PAGE, last - i, w->states + i, w->out + i * width, width);
+    }
     k->mix(w->scores, n, w->values, width, w->out);
 }
 

@@ -287,6 +287,11 @@ const void *kv_value_page(const struct kv_cache *cache, size_t sequence, size_t 
     return locate(cache, sequence, position, layer, kv_head, 1);
 }
 
+size_t kv_head_bytes(const struct kv_cache *cache)
+{
+    return cache->head_bytes;
+}
+
 enum tensor_type kv_type(const struct kv_cache *cache)
 {
     return cache->type;

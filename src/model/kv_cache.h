@@ -70,6 +70,8 @@ const void *kv_key_page(const struct kv_cache *cache, size_t sequence, size_t po
                         size_t layer, size_t kv_head);
 const void *kv_value_page(const struct kv_cache *cache, size_t sequence, size_t position,
                           size_t layer, size_t kv_head);
+/* Bytes that each of these two has. */
+size_t kv_head_bytes(const struct kv_cache *cache);
 enum tensor_type kv_type(const struct kv_cache *cache);
 
 /* Which of longrope's factor sets the sequence's keys were rotated with (see
