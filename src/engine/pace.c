@@ -3,7 +3,7 @@
 #include <stdbool.h>
 
 /* A prompt makes others' steps so many times as long; a crowd of them, more. */
-static const double STRETCH = 1.85, MOST_CROWD = 4;
+static const double STRETCH = 1.7, MOST_CROWD = 4;
 
 /* A rung that was never seen is tried once if it may be so many times as long as others' steps may:
  * costs have stairs, and what the next rung takes is a guess. */
