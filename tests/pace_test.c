@@ -89,7 +89,7 @@ static void test_prompts_get_what_they_may(void **state)
         double alone = step_seconds(&m, 4, 0, 0);
         for (size_t position = 0; position < 4096; position += 512) {
             size_t fits = 0, n = 0;
-            while (step_seconds(&m, 4, fits + 1, position) < 1.95 * alone)
+            while (step_seconds(&m, 4, fits + 1, position) < 0.975 * PACE_STRETCH * alone)
                 fits++;
             for (int step = 0; step < 60; step++) {
                 n = pace_prompt_rows(&pace, 4, 1, 508);

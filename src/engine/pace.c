@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 
-/* A prompt makes others' steps so many times as long; a crowd of them, more. */
-static const double STRETCH = 1.7, MOST_CROWD = 4;
+/* A crowd of prompts may make others' steps so many times PACE_STRETCH times as long. */
+static const double MOST_CROWD = 4;
 
 /* A rung that was never seen is tried once if it may be so many times as long as others' steps may:
  * costs have stairs, and what the next rung takes is a guess. */
@@ -58,7 +58,7 @@ static double most_seconds(const struct pace *pace, size_t n_decode, size_t n_pr
 {
     double crowd = (double)n_prompts / (double)n_decode;
     crowd = crowd < 1 ? 1 : crowd > MOST_CROWD ? MOST_CROWD : crowd;
-    return crowd * STRETCH * pace->decode_seconds[decode_index(n_decode)];
+    return crowd * PACE_STRETCH * pace->decode_seconds[decode_index(n_decode)];
 }
 
 /* Prompt rows beside decoding: the highest rung that is within the limit; rungs that were never

@@ -1,10 +1,11 @@
 /* Pace: how many rows of prompts a step takes, from how long steps were seen to take.
  *
- * A prompt that is computed beside others' decoding may make a step STRETCH times as long as it is
- * without, so that nobody's tokens stall. What rows cost is learned, since it depends on the model
- * and the machine: by the rows of a step, on a ladder of rungs (kernels work in tiles, so that the
- * cost has stairs), and on top of it by what rows of a prompt cost at the moment, which grows with
- * their position. Where more prompts wait than requests decode, their waiting counts for more.
+ * A prompt that is computed beside others' decoding may make a step PACE_STRETCH times as long as
+ * it is without, so that nobody's tokens stall. What rows cost is learned, since it depends on the
+ * model and the machine: by the rows of a step, on a ladder of rungs (kernels work in tiles, so
+ * that the cost has stairs), and on top of it by what rows of a prompt cost at the moment, which
+ * grows with their position. Where more prompts wait than requests decode, their waiting counts for
+ * more.
  *
  *     size_t n = pace_prompt_rows(&pace, n_decode, n_prompts, most);
  *     ... a step with n_decode rows and at most n of prompts ...
@@ -14,6 +15,8 @@
 #define TANDEM_ENGINE_PACE_H
 
 #include <stddef.h>
+
+#define PACE_STRETCH 1.7
 
 enum { PACE_RUNGS = 19, PACE_DECODE_ROWS = 64 };
 
