@@ -2,148 +2,14 @@
  * stop strings, ends, cancellation, errors, and many clients at once. */
 #include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "base/utf8.h"
-#include "engine/engine.h"
+#include "engine_fixture.h"
 #include "formats/recipe.h"
 #include "under_tsan.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-enum { MAX_ANSWER = 300 };
-
-static char models[] = "/tmp/tandem-engine-test-XXXXXX";
-/* Of engines that are opened without saying so: everything is tested with each. */
-static const char *speculate;
-static bool has_draft; /* a model that guesses wrong most of the time */
-
-/* --- Helpers --- */
-
-struct answer {
-    int32_t ids[MAX_ANSWER];
-    float logprobs[MAX_ANSWER], second[MAX_ANSWER];
-    size_t n;
-    char text[8192];
-    size_t text_length;
-    struct generation_stats stats;
-};
-
-/* One thread unless more are asked for: tests run beside each other. */
-static struct engine *open_path(const char *path, const struct engine_options *options)
-{
-    struct engine *engine;
-    struct error err = {0};
-    struct engine_options all = options ? *options : (struct engine_options){0};
-    if (all.n_threads == 0)
-        all.n_threads = 1;
-    if (!all.speculate)
-        all.speculate = speculate;
-    if (has_draft && !all.draft)
-        all.draft = path;
-    if (engine_open(path, &all, &engine, &err))
-        fail_msg("%s", err.message);
-    return engine;
-}
-
-static struct engine *open_random(const char *name, const struct engine_options *options)
-{
-    char path[200], draft[200];
-    struct engine_options all = {0};
-    snprintf(path, sizeof path, "%s/tandem-random-%s", models, name);
-    snprintf(draft, sizeof draft, "%s/other/tandem-random-%s", models, name);
-    if (options)
-        all = *options;
-    if (has_draft && !all.draft)
-        all.draft = draft;
-    return open_path(path, &all);
-}
-
-static struct generation *submit(struct engine *engine, const struct request *request)
-{
-    struct generation *g;
-    struct error err = {0};
-    if (engine_submit(engine, request, &g, &err))
-        fail_msg("%s", err.message);
-    return g;
-}
-
-static void add_text(struct answer *answer, const struct event *event)
-{
-    assert_true(answer->text_length + event->text_length < sizeof answer->text);
-    memcpy(answer->text + answer->text_length, event->text, event->text_length);
-    answer->text_length += event->text_length;
-}
-
-static void read_answer(struct generation *g, struct answer *answer)
-{
-    struct event event;
-    memset(answer, 0, sizeof *answer);
-    while (generation_next(g, &event) == EVENT_TOKEN) {
-        assert_true(answer->n < MAX_ANSWER);
-        answer->ids[answer->n] = event.choice.token;
-        answer->logprobs[answer->n] = event.choice.logprob;
-        answer->second[answer->n++] = event.choice.n_top > 1 ? event.choice.top[1].logprob : 0;
-        assert_true(utf8_valid(event.text, event.text_length));
-        add_text(answer, &event);
-    }
-    add_text(answer, &event);
-    assert_int_equal(generation_next(g, &event), EVENT_END);
-    assert_int_equal(event.text_length, 0);
-    answer->stats = generation_stats(g);
-    generation_free(g);
-}
-
-static void ask(struct engine *engine, const struct request *request, struct answer *answer)
-{
-    read_answer(submit(engine, request), answer);
-}
-
-/* Bits, not values: the same request must give the same floats. */
-static void assert_same(const struct answer *a, const struct answer *b)
-{
-    assert_int_equal(a->n, b->n);
-    assert_memory_equal(a->ids, b->ids, a->n * sizeof *a->ids);
-    assert_memory_equal(a->logprobs, b->logprobs, a->n * sizeof *a->logprobs);
-    assert_memory_equal(a->second, b->second, a->n * sizeof *a->second);
-    assert_int_equal(a->text_length, b->text_length);
-    assert_memory_equal(a->text, b->text, a->text_length);
-    assert_int_equal(a->stats.finish, b->stats.finish);
-}
-
-/* Prompt number `which`: those with the same `stem` share their first half. */
-static size_t make_prompt(int32_t *ids, size_t n, unsigned stem, unsigned which)
-{
-    for (size_t i = 0; i < n; i++)
-        ids[i] = (int32_t)((i < n / 2 ? stem * 7919 + i * 31 : which * 104729 + i * 17) % 250);
-    return n;
-}
-
-static struct request make_request(const int32_t *ids, size_t n, size_t max_tokens, uint64_t seed)
-{
-    struct request request = {.prompt = ids,
-                              .n_prompt = n,
-                              .sampling = sampling_greedy,
-                              .max_tokens = max_tokens,
-                              .ignore_eos = true,
-                              .want_logprobs = true,
-                              .n_top_logprobs = 2};
-    request.sampling.greedy = seed == 0;
-    request.sampling.temperature = 1.5;
-    request.sampling.top_p = 0.95;
-    request.sampling.repetition_penalty = 1.1;
-    request.sampling.seed = seed;
-    return request;
-}
 
 /* --- Against the oracle --- */
 
@@ -324,6 +190,43 @@ static void test_a_conversation_reuses_its_beginning(void **state)
         n += make_prompt(ids + n, 10, 5, (unsigned)turn);
     }
     engine_close(engine);
+}
+
+/* Every type of weights: alone with one thread, then with two threads as one of 1 to 16 that run at
+ * once, fresh and with its prompt in the cache. */
+static void test_quantized_weights_change_nothing_either(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"Q4_0",   "Q4_1",   "Q5_0", "Q5_1", "Q8_0",
+                                        "Q4_K_M", "Q5_K_M", "Q6_K", "NF4",  "INT8"};
+    enum { PROMPT = 40, MOST = 16 };
+    static struct answer alone[MOST], together;
+    int32_t ids[MOST][PROMPT];
+    struct request requests[MOST];
+    struct generation *generations[MOST];
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        struct engine_options one = {.quantize = recipe_find(types[t]), .context_length = 128};
+        struct engine_options two = one;
+        two.n_threads = 2;
+        two.max_sequences = MOST;
+        assert_non_null(one.quantize);
+        struct engine *a = open_random("qwen2", &one), *b = open_random("qwen2", &two);
+        for (unsigned i = 0; i < MOST; i++) {
+            make_prompt(ids[i], PROMPT, 7, i);
+            requests[i] = make_request(ids[i], PROMPT, 8, i % 2 ? i : 0);
+            ask(a, &requests[i], &alone[i]);
+        }
+        for (size_t n = 1; n <= MOST; n += n < 4 ? 1 : 4) {
+            for (size_t i = 0; i < n; i++)
+                generations[i] = submit(b, &requests[i]);
+            for (size_t i = 0; i < n; i++) {
+                read_answer(generations[i], &together);
+                assert_same(&alone[i], &together);
+            }
+        }
+        engine_close(a);
+        engine_close(b);
+    }
 }
 
 /* --- Ends --- */
@@ -746,231 +649,6 @@ static void test_many_clients_at_once(void **state)
     engine_close(crowd.engine);
 }
 
-/* --- Setting up --- */
-
-static int run_command(const char *format, ...)
-{
-    char command[1000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(command, sizeof command, format, list);
-    va_end(list);
-    return system(command);
-}
-
-static int make_models(void **state)
-{
-    (void)state;
-    log_configure(false, false);
-    const char *maker = getenv("TANDEM_MAKE_MODELS");
-    return !mkdtemp(models) || !maker || run_command("'%s' %s > /dev/null", maker, models) ||
-           run_command("mkdir %s/other && '%s' %s/other 2 > /dev/null", models, maker, models);
-}
-
-static int remove_models(void **state)
-{
-    (void)state;
-    return run_command("rm -rf %s", models);
-}
-
-/* Guesses change nothing but the number of steps, whatever ends the answer, one request alone and
- * several together, greedy and sampled. */
-static void test_guesses_change_nothing(void **state)
-{
-    (void)state;
-    enum { N = 4, PROMPT = 40 };
-    static struct answer plain[N], guessed[N], together[N];
-    int32_t ids[N][PROMPT];
-    size_t accepted = 0, guesses = 0;
-    struct engine *without = open_random("qwen2", &(struct engine_options){.speculate = "off"});
-    struct engine *with = open_random("qwen2", &(struct engine_options){.speculate = "always"});
-    struct generation *generations[N];
-    struct request requests[N];
-    for (unsigned i = 0; i < N; i++) {
-        make_prompt(ids[i], PROMPT, 3, i);
-        for (size_t k = 0; k < PROMPT; k++)
-            ids[i][k] %= i % 2 ? 250 : 5; /* much that was there before, and little */
-        requests[i] = make_request(ids[i], PROMPT, 60 + i, i < 2 ? 0 : i);
-        ask(without, &requests[i], &plain[i]);
-        ask(with, &requests[i], &guessed[i]);
-        assert_same(&plain[i], &guessed[i]);
-        assert_int_equal(plain[i].stats.guessed_tokens, 0);
-        guesses += guessed[i].stats.guessed_tokens;
-        accepted += guessed[i].stats.accepted_tokens;
-    }
-    assert_true(accepted > 0 && accepted < guesses);
-    for (unsigned i = 0; i < N; i++)
-        generations[i] = submit(with, &requests[i]);
-    for (unsigned i = 0; i < N; i++) {
-        read_answer(generations[i], &together[i]);
-        assert_same(&plain[i], &together[i]);
-    }
-    engine_close(without);
-    engine_close(with);
-}
-
-/* Every type of weights: alone with one thread, then with two threads as one of 1 to 16 that run at
- * once, fresh and with its prompt in the cache. */
-static void test_quantized_weights_change_nothing_either(void **state)
-{
-    (void)state;
-    static const char *const types[] = {"Q4_0",   "Q4_1",   "Q5_0", "Q5_1", "Q8_0",
-                                        "Q4_K_M", "Q5_K_M", "Q6_K", "NF4",  "INT8"};
-    enum { PROMPT = 40, MOST = 16 };
-    static struct answer alone[MOST], together;
-    int32_t ids[MOST][PROMPT];
-    struct request requests[MOST];
-    struct generation *generations[MOST];
-    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-        struct engine_options one = {.quantize = recipe_find(types[t]), .context_length = 128};
-        struct engine_options two = one;
-        two.n_threads = 2;
-        two.max_sequences = MOST;
-        assert_non_null(one.quantize);
-        struct engine *a = open_random("qwen2", &one), *b = open_random("qwen2", &two);
-        for (unsigned i = 0; i < MOST; i++) {
-            make_prompt(ids[i], PROMPT, 7, i);
-            requests[i] = make_request(ids[i], PROMPT, 8, i % 2 ? i : 0);
-            ask(a, &requests[i], &alone[i]);
-        }
-        for (size_t n = 1; n <= MOST; n += n < 4 ? 1 : 4) {
-            for (size_t i = 0; i < n; i++)
-                generations[i] = submit(b, &requests[i]);
-            for (size_t i = 0; i < n; i++) {
-                read_answer(generations[i], &together);
-                assert_same(&alone[i], &together);
-            }
-        }
-        engine_close(a);
-        engine_close(b);
-    }
-}
-
-/* --- A draft model --- */
-
-/* The same answers with and without, one after the other and all at once; guesses and how many were
- * right are added up. */
-static void compare_with_draft(const struct engine_options *options, const char *draft,
-                               size_t *guessed, size_t *accepted)
-{
-    enum { N = 5, PROMPT = 70 };
-    static struct answer plain[N], drafted[N];
-    int32_t ids[N][PROMPT];
-    struct request requests[N];
-    struct generation *generations[N];
-    struct engine_options off = *options, on = *options;
-    off.speculate = "off";
-    on.draft = draft;
-    struct engine *without = open_random("qwen2", &off), *with = open_random("qwen2", &on);
-    for (unsigned i = 0; i < N; i++) {
-        make_prompt(ids[i], PROMPT, 5, i);
-        requests[i] = make_request(ids[i], PROMPT - i, 50 + i, i % 2 ? i : 0);
-        ask(without, &requests[i], &plain[i]);
-        ask(with, &requests[i], &drafted[i]);
-        assert_same(&plain[i], &drafted[i]);
-        *guessed += drafted[i].stats.guessed_tokens;
-        *accepted += drafted[i].stats.accepted_tokens;
-    }
-    for (unsigned i = 0; i < N; i++)
-        generations[i] = submit(with, &requests[i]);
-    for (unsigned i = 0; i < N; i++) {
-        read_answer(generations[i], &drafted[i]);
-        assert_same(&plain[i], &drafted[i]);
-    }
-    engine_close(without);
-    engine_close(with);
-}
-
-/* Sampled answers included: it guesses with the request's own random numbers. */
-static void test_a_draft_equal_to_the_model_is_always_right(void **state)
-{
-    (void)state;
-    char path[200];
-    size_t guessed = 0, accepted = 0;
-    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
-    compare_with_draft(&(struct engine_options){.speculate = "always"}, path, &guessed, &accepted);
-    assert_true(guessed > 100);
-    assert_int_equal(guessed, accepted);
-}
-
-static void test_a_poor_draft_changes_nothing(void **state)
-{
-    (void)state;
-    static const char *const when[] = {"auto", "always"};
-    char path[200];
-    snprintf(path, sizeof path, "%s/other/tandem-random-qwen2", models);
-    for (size_t i = 0; i < sizeof when / sizeof *when; i++)
-        for (size_t threads = 1; threads <= 2; threads++) {
-            size_t guessed = 0, accepted = 0;
-            struct engine_options options = {.speculate = when[i], .n_threads = threads};
-            compare_with_draft(&options, path, &guessed, &accepted);
-            assert_true(accepted <= guessed);
-        }
-}
-
-/* A copy of a model whose configuration says something else: sed's SCRIPT makes it. */
-static void copy_model(const char *from, const char *to, const char *script)
-{
-    assert_int_equal(run_command("cp -r %s/%s %s/%s && sed -i '%s' %s/%s/config.json", models, from,
-                                 models, to, script, models, to),
-                     0);
-}
-
-/* It guesses as far as it can, and then not at all. */
-static void test_a_draft_with_a_shorter_context(void **state)
-{
-    (void)state;
-    char path[200];
-    size_t guessed = 0, accepted = 0, most = 0, all = 0;
-    struct engine_options always = {.speculate = "always"};
-    copy_model("tandem-random-qwen2", "short",
-               "s/\"max_position_embeddings\": *[0-9]*/\"max_position_embeddings\": 90/");
-    snprintf(path, sizeof path, "%s/short", models);
-    compare_with_draft(&always, path, &guessed, &accepted);
-    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
-    compare_with_draft(&always, path, &most, &all);
-    assert_true(guessed > 0);
-    assert_true(accepted < all);
-}
-
-static void test_a_draft_of_another_vocabulary_is_refused(void **state)
-{
-    (void)state;
-    char path[200], draft[200];
-    struct engine *engine;
-    struct error err = {0};
-    struct engine_options options = {.n_threads = 1, .draft = draft};
-    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
-    snprintf(draft, sizeof draft, "%s/tandem-random-phi3", models);
-    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_INVALID);
-    assert_non_null(strstr(err.message, "token 0 is"));
-    copy_model("tandem-random-qwen2", "bare", "");
-    assert_int_equal(run_command("rm %s/bare/tokenizer*", models), 0);
-    snprintf(draft, sizeof draft, "%s/bare", models);
-    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_INVALID);
-    assert_non_null(strstr(err.message, "bare has no tokenizer"));
-    snprintf(draft, sizeof draft, "%s/nowhere", models);
-    assert_int_equal(engine_open(path, &options, &engine, &err), STATUS_NOT_FOUND);
-    assert_non_null(strstr(err.message, "the draft model"));
-}
-
-static void test_a_draft_counts_as_memory(void **state)
-{
-    (void)state;
-    struct engine *without = open_random("qwen2", &(struct engine_options){.speculate = "off"});
-    char path[200];
-    snprintf(path, sizeof path, "%s/tandem-random-qwen2", models);
-    struct engine *with =
-        open_random("qwen2", &(struct engine_options){.draft = path, .speculate = "auto"});
-    struct engine_info a = engine_info(without), b = engine_info(with);
-    assert_int_equal(a.draft_bytes, 0);
-    assert_null(a.draft_name);
-    assert_string_equal(b.draft_name, b.name);
-    assert_true(b.draft_bytes >= b.weight_bytes + b.kv_position_bytes * b.context_length);
-    engine_close(without);
-    engine_close(with);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -989,18 +667,12 @@ int main(void)
         cmocka_unit_test(test_clients_take_turns),
         cmocka_unit_test(test_a_long_prompt_stalls_nobody),
         cmocka_unit_test(test_many_clients_at_once),
-        cmocka_unit_test(test_guesses_change_nothing),
     };
-    const struct CMUnitTest draft_tests[] = {
-        cmocka_unit_test(test_a_draft_equal_to_the_model_is_always_right),
-        cmocka_unit_test(test_a_poor_draft_changes_nothing),
-        cmocka_unit_test(test_a_draft_with_a_shorter_context),
-        cmocka_unit_test(test_a_draft_of_another_vocabulary_is_refused),
-        cmocka_unit_test(test_a_draft_counts_as_memory),
+    const struct CMUnitTest once[] = {
         cmocka_unit_test(test_quantized_weights_change_nothing_either),
     };
     int failed = cmocka_run_group_tests_name("as it comes", tests, make_models, NULL);
-    failed += cmocka_run_group_tests_name("draft models", draft_tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("types of weights", once, NULL, NULL);
     speculate = "always";
     failed += cmocka_run_group_tests_name("guessing always", tests, NULL, NULL);
     has_draft = true;
