@@ -41,16 +41,6 @@ void mem_guard_leave(void)
 }
 #endif
 
-bool size_multiply(size_t a, size_t b, size_t *product)
-{
-    return !__builtin_mul_overflow(a, b, product);
-}
-
-bool size_add(size_t a, size_t b, size_t *sum)
-{
-    return !__builtin_add_overflow(a, b, sum);
-}
-
 void *mem_alloc(size_t size)
 {
     return mem_array(size, 1);
@@ -109,7 +99,7 @@ size_t mem_populate(void *block, size_t begin, size_t size)
     enum { LARGE_PAGE = 1 << 21, POPULATE_WRITE = 23 /* MADV_POPULATE_WRITE, Linux 5.14 */ };
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)block;
     uintptr_t from = (at + begin) / page * page, to = (at + begin) / LARGE_PAGE * LARGE_PAGE;
-    to = to + LARGE_PAGE < at + size ? to + LARGE_PAGE : at + size;
+    to = size_min(to + LARGE_PAGE, at + size);
     if (from >= to || madvise((void *)from, to - from, POPULATE_WRITE))
         return begin;
     return to - at;
@@ -173,7 +163,7 @@ void *arena_alloc(struct arena *arena, size_t size)
         return NULL;
     padded -= padded % 16;
     if (!arena->chunks || arena->capacity - arena->used < padded) {
-        size_t wanted = arena->capacity < 4096 ? 4096 : arena->capacity;
+        size_t wanted = size_max(arena->capacity, 4096);
         if (wanted < (size_t)1 << 20)
             wanted *= 2;
         if (wanted < padded)
@@ -282,5 +272,5 @@ size_t mem_available(void)
     if (limit == SIZE_MAX || used == SIZE_MAX)
         return available;
     size_t left = limit > used ? limit - used : 0;
-    return left < available ? left : available;
+    return size_min(left, available);
 }

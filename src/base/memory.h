@@ -1,19 +1,13 @@
 /* Memory: checked allocation, arenas, and a guard that makes allocation fatal.
  *
  * All heap memory of the library comes from here (or from a third-party library). Sizes that
- * are products go through mem_array() or size_multiply(), which check for overflow. Memory is
- * freed with mem_free().
+ * are products go through mem_array() or size_multiply() of base/size.h, which check for overflow.
+ * Memory is freed with mem_free().
  */
 #ifndef TANDEM_BASE_MEMORY_H
 #define TANDEM_BASE_MEMORY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-/* *product = a * b; false on overflow. */
-bool size_multiply(size_t a, size_t b, size_t *product);
-/* *sum = a + b; false on overflow. */
-bool size_add(size_t a, size_t b, size_t *sum);
+#include "base/size.h"
 
 /* Zeroed; NULL when out of memory or on overflow. Zero sizes give a valid pointer. */
 void *mem_alloc(size_t size);

@@ -192,8 +192,8 @@ void thread_share(size_t n, size_t grain, size_t thread, size_t n_threads, size_
                   size_t *end)
 {
     size_t units = (n + grain - 1) / grain, base = units / n_threads, extra = units % n_threads;
-    size_t first = thread * base + (thread < extra ? thread : extra);
+    size_t first = thread * base + size_min(thread, extra);
     size_t last = first + base + (thread < extra);
-    *begin = first * grain < n ? first * grain : n;
-    *end = last * grain < n ? last * grain : n;
+    *begin = size_min(first * grain, n);
+    *end = size_min(last * grain, n);
 }

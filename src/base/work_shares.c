@@ -47,7 +47,7 @@ static bool take(struct work_shares *s, size_t share, bool front, size_t *begin,
         if (*begin >= *end)
             return false;
         size_t piece = (*end - *begin) / 8;
-        piece = piece < s->least ? s->least : piece;
+        piece = size_max(piece, s->least);
         if (front && *end - *begin > piece)
             *end = *begin + piece;
         else if (*end - *begin > piece)

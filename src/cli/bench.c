@@ -50,8 +50,7 @@ static enum status prefill(struct bench *b, size_t sequence, size_t n, struct er
     if (!kv_reserve(b->cache, sequence, n))
         return error_set(err, STATUS_LIMIT, "the KV cache has no room for %zu more tokens", n);
     while (done < end) {
-        size_t count =
-            end - done < model_max_rows(b->model) ? end - done : model_max_rows(b->model);
+        size_t count = size_min(end - done, model_max_rows(b->model));
         for (size_t i = 0; i < count; i++)
             b->rows[i] = (struct row){.token = random_token(b),
                                       .position = (int32_t)(done + i),
@@ -111,13 +110,17 @@ struct result {
     double reading; /* median bytes per second when nothing else is done; 0 for prompts */
 };
 
+static size_t n_sequences(const struct test *test)
+{
+    return size_max(test->batch, 1);
+}
+
 /* On a terminal: what takes so long. Drawn between the passes that are timed, not during them. */
 static void show_progress(struct bench *b, size_t done, const struct test *test)
 {
     char what[100];
     snprintf(what, sizeof what, "%s of %zu, batch %zu, depth %zu",
-             test->batch ? "answer" : "prompt", test->n, test->batch ? test->batch : 1,
-             test->depth);
+             test->batch ? "answer" : "prompt", test->n, n_sequences(test), test->depth);
     b->bar.total = b->repeats + 1;
     progress_update(&b->bar, done, what);
 }
@@ -149,7 +152,7 @@ static double share_of_reading(const struct bench *b, const struct test *test, d
 static enum status time_test(struct bench *b, const struct test *test, size_t most, double *rate,
                              struct error *err)
 {
-    size_t sequences = test->batch ? test->batch : 1, n = test->n;
+    size_t sequences = n_sequences(test), n = test->n;
     enum status status = STATUS_OK;
     clear(b);
     for (size_t s = 0; !status && test->depth && s < sequences; s++)
@@ -195,9 +198,9 @@ static enum status measure(struct bench *b, const struct test *test, struct resu
 static json_t *result_to_json(const struct test *test, const struct result *result)
 {
     json_t *json = json_pack("{sI sI sI s{sf sf sf}}", "n", (json_int_t)test->n, "batch",
-                             (json_int_t)(test->batch ? test->batch : 1), "depth",
-                             (json_int_t)test->depth, "tokens_per_second", "median",
-                             result->rate.median, "min", result->rate.min, "max", result->rate.max);
+                             (json_int_t)n_sequences(test), "depth", (json_int_t)test->depth,
+                             "tokens_per_second", "median", result->rate.median, "min",
+                             result->rate.min, "max", result->rate.max);
     if (json && result->share > 0)
         json_object_set_new(json, "share_of_peak", json_real(result->share));
     if (json && result->reading > 0)
@@ -217,8 +220,8 @@ static enum status line(struct bench *b, const struct test *test, json_t **json,
     *json = result_to_json(test, &result);
     if (!b->quiet) {
         printf("%-8s %6zu %6zu %7zu %12.1f %10.1f %10.1f", test->batch ? "answer" : "prompt",
-               test->n, test->batch ? test->batch : 1, test->depth, result.rate.median,
-               result.rate.min, result.rate.max);
+               test->n, n_sequences(test), test->depth, result.rate.median, result.rate.min,
+               result.rate.max);
         if (result.share > 0 && test->batch)
             printf("  %5.1f%% of reading %.1f GB/s", 100 * result.share, result.reading / 1e9);
         else if (result.share > 0)
@@ -265,7 +268,7 @@ static size_t largest(const struct size_list *list)
 {
     size_t max = 0;
     for (size_t i = 0; i < list->count; i++)
-        max = list->items[i] > max ? list->items[i] : max;
+        max = size_max(list->items[i], max);
     return max;
 }
 
@@ -316,8 +319,8 @@ static enum status set_up(struct bench *b, const char *path, const struct model_
     size_t prompt = plan->n_prompt + depth;
     size_t answers = batch * ((plan->n_answer + depth) / PAGE_POSITIONS + 1) * PAGE_POSITIONS;
     struct kv_options kv = {.type = kv_type,
-                            .n_sequences = batch ? batch : 1,
-                            .n_positions = prompt > answers ? prompt : answers};
+                            .n_sequences = size_max(batch, 1),
+                            .n_positions = size_max(prompt, answers)};
     status = kv_cache_create(shape, &kv, &b->cache, err);
     if (status)
         return status;

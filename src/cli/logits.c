@@ -74,8 +74,7 @@ static enum status score(struct scoring *s, enum tensor_type kv_type, struct err
         return error_memory(err, "logits");
     kv_set_rope_is_long(s->cache, 0, model_rope_is_long(s->model, s->n));
     for (size_t begin = 0; begin < s->n && !status; begin += ROWS_PER_PASS)
-        status =
-            score_chunk(s, begin, s->n - begin < ROWS_PER_PASS ? s->n - begin : ROWS_PER_PASS, err);
+        status = score_chunk(s, begin, size_min(s->n - begin, ROWS_PER_PASS), err);
     return status;
 }
 

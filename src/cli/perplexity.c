@@ -89,7 +89,7 @@ static enum status read_text(const struct settings *s, const struct model *model
     if (status || !base || !tokenizer_is_there(model_vocab(model)))
         return status;
     status = text_ids_read(model_vocab(model), s->text, &again, NULL, err);
-    size_t n = ids->count < again.count ? ids->count : again.count, i = 0;
+    size_t n = size_min(ids->count, again.count), i = 0;
     while (i < n && ids->ids[i] == again.ids[i])
         i++;
     if (!status && (i < n || ids->count != again.count))

@@ -1,6 +1,7 @@
 #include "engine/drafter.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "engine/engine_internal.h"
 
 #include <math.h>
@@ -40,7 +41,7 @@ static enum status compare_tokens(const struct model *draft, const struct tokeni
                                   struct error *err)
 {
     size_t n = tokenizer_size(here), m = tokenizer_size(there);
-    for (size_t id = 0; id < (n > m ? n : m); id++) {
+    for (size_t id = 0; id < size_max(n, m); id++) {
         const char *a = tokenizer_token(there, (int32_t)id);
         const char *b = tokenizer_token(here, (int32_t)id);
         if (a != b && (!a || !b || strcmp(a, b)))
@@ -100,7 +101,7 @@ enum status drafter_allocate(struct drafter *d, const struct drafter_size *size,
     const struct hyperparameters *shape = model_shape(d->model);
     struct kv_options kv = {.type = size->kv_type, .n_sequences = size->n_slots};
     size_t context = size->context_length, most;
-    d->context_length = context < shape->context_length ? context : shape->context_length;
+    d->context_length = size_min(context, shape->context_length);
     kv.n_positions = size->n_positions;
     if (size_multiply(d->context_length, size->n_slots, &most) && most < kv.n_positions)
         kv.n_positions = most;
@@ -310,7 +311,7 @@ static size_t take_guesses(struct drafter *d, struct generation *const *running,
 void drafter_guess(struct drafter *d, struct generation *const *running, size_t n, size_t catch_up)
 {
     size_t n_rows = 0, depth = 0;
-    size_t left = model_max_rows(d->model) < catch_up ? model_max_rows(d->model) : catch_up;
+    size_t left = size_min(model_max_rows(d->model), catch_up);
     d->calls++;
     for (size_t i = 0; i < n; i++)
         d->used[running[i]->slot] = d->calls;

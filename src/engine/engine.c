@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "base/utf8.h"
 #include "engine/engine_internal.h"
 #include "model/adapters.h"
@@ -89,7 +90,7 @@ static enum status choose_context(struct engine *e, const struct engine_options 
                          "%s: a context of %zu tokens was asked for, the model was made for %zu",
                          model_path(e->model), e->context_length, made_for);
     if (!options->context_length && affordable < made_for) {
-        e->context_length = affordable > PAGE_POSITIONS ? affordable : PAGE_POSITIONS;
+        e->context_length = size_max(affordable, PAGE_POSITIONS);
         log_warning("the context is %zu tokens here (the model: %zu), so that its cache fits in "
                     "memory; --context sets it",
                     e->context_length, made_for);
@@ -138,7 +139,7 @@ static enum status allocate_steps(struct engine *e, struct error *err)
 {
     size_t vocab_size = model_shape(e->model)->vocab_size, n_logits;
     size_t rows_left = model_max_rows(e->model) - e->max_sequences;
-    e->n_guess_rows = rows_left < MAX_DRAFT ? rows_left : MAX_DRAFT;
+    e->n_guess_rows = size_min(rows_left, MAX_DRAFT);
     if (e->speculation == SPECULATION_OFF)
         e->n_guess_rows = 0;
     if (!size_multiply(e->max_sequences + e->n_guess_rows, vocab_size, &n_logits))

@@ -1,3 +1,4 @@
+#include "base/size.h"
 #include "engine/grammar_schema.h"
 #include "engine/grammar_regex.h"
 
@@ -613,7 +614,7 @@ static size_t longest_prefix(const struct conjunction *all)
     size_t longest = 0;
     for (size_t i = 0; i < all->count; i++) {
         size_t n = json_array_size(json_object_get(all->items[i].schema, "prefixItems"));
-        longest = n > longest ? n : longest;
+        longest = size_max(n, longest);
     }
     return longest;
 }

@@ -1,4 +1,5 @@
 #include "engine/grammar_number.h"
+#include "base/size.h"
 #include "engine/grammar_regex.h"
 
 #include <math.h>
@@ -207,11 +208,6 @@ static uint32_t magnitude_entry(struct magnitude *m)
 
 /* --- Ranges --- */
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static struct magnitude new_magnitude(const struct number_limits *limits, struct nfa *nfa)
 {
     struct magnitude m = {.nfa = nfa,
@@ -219,12 +215,12 @@ static struct magnitude new_magnitude(const struct number_limits *limits, struct
                           .n_whole = BOUNDED_WHOLE,
                           .n_fraction = BOUNDED_FRACTION};
     if (limits->has_least) {
-        m.n_whole = larger(m.n_whole, whole_digits(&limits->least));
-        m.n_fraction = larger(m.n_fraction, fraction_digits(&limits->least));
+        m.n_whole = size_max(m.n_whole, whole_digits(&limits->least));
+        m.n_fraction = size_max(m.n_fraction, fraction_digits(&limits->least));
     }
     if (limits->has_most) {
-        m.n_whole = larger(m.n_whole, whole_digits(&limits->most));
-        m.n_fraction = larger(m.n_fraction, fraction_digits(&limits->most));
+        m.n_whole = size_max(m.n_whole, whole_digits(&limits->most));
+        m.n_fraction = size_max(m.n_fraction, fraction_digits(&limits->most));
     }
     return m;
 }

@@ -7,6 +7,7 @@
  * What a branch that need not hold looks at (anyOf, if, ...) depends on the value. Such schemas are
  * refused, unless the others look at that anyway.
  */
+#include "base/size.h"
 #include "engine/grammar_schema.h"
 
 #include <stdio.h>
@@ -48,7 +49,7 @@ static void add_own(struct evaluated *e, const json_t *schema, bool is_inner)
     add_keys(e->patterns, json_object_get(schema, "patternProperties"));
     e->all_properties |= json_object_get(schema, "additionalProperties") ||
                          (is_inner && json_object_get(schema, "unevaluatedProperties"));
-    e->n_items = n > e->n_items ? n : e->n_items;
+    e->n_items = size_max(n, e->n_items);
     e->all_items |= json_object_get(schema, "items") ||
                     (is_inner && json_object_get(schema, "unevaluatedItems"));
     e->some_items |= json_object_get(schema, "contains") != NULL;

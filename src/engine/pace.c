@@ -1,4 +1,5 @@
 #include "engine/pace.h"
+#include "base/size.h"
 
 #include <stdbool.h>
 
@@ -29,7 +30,7 @@ static const size_t rungs[PACE_RUNGS] = {2,  3,  4,   6,   8,   12,  16,  24,  3
 
 static size_t decode_index(size_t rows)
 {
-    return rows < PACE_DECODE_ROWS ? rows : PACE_DECODE_ROWS;
+    return size_min(rows, PACE_DECODE_ROWS);
 }
 
 /* The first rung that is above the rows that decode, by as much as a prompt gets in any case. */
@@ -77,7 +78,7 @@ static size_t shared_rows(const struct pace *pace, size_t n_decode, double limit
             break;
     }
     size_t rows = rungs[best] > n_decode ? rungs[best] - n_decode : LEAST_SHARED_ROWS;
-    return rows < most ? rows : most;
+    return size_min(rows, most);
 }
 
 static size_t rows_of_step_seconds(const struct pace *pace, size_t most)

@@ -427,7 +427,7 @@ void sampler_choose(struct sampler *sampler, float *logits, const uint64_t *allo
     if (want_logprob || n_top > 0)
         normalizer = log_sum_exp(logits, n, largest);
     if (n_top > 0)
-        find_top(logits, n, n_top < MAX_TOP_LOGPROBS ? n_top : MAX_TOP_LOGPROBS, choice);
+        find_top(logits, n, size_min(n_top, MAX_TOP_LOGPROBS), choice);
     for (size_t i = 0; i < choice->n_top; i++)
         choice->top[i].logprob = (float)((double)choice->top[i].logprob - normalizer);
     if (want_logprob)

@@ -11,6 +11,7 @@
  * rows of prompts a step takes is pace.h's business.
  */
 #include "base/clock.h"
+#include "base/size.h"
 #include "engine/engine_internal.h"
 
 #include <string.h>
@@ -321,7 +322,7 @@ static struct generation *shortest_prompt(const struct engine *e)
 
 static void give_rows(const struct engine *e, struct generation *g, size_t most, size_t *left)
 {
-    size_t wanted = pending(e, g) - g->n_rows, n = wanted < most ? wanted : most;
+    size_t wanted = pending(e, g) - g->n_rows, n = size_min(wanted, most);
     g->n_rows += n;
     *left -= n;
 }
@@ -430,7 +431,7 @@ static void add_guesses(struct engine *e)
         size_t most = most_guesses(e, g);
         if (g->no_guesses)
             continue;
-        choose_guesses(e, g, most < left ? most : left, rows - 1, &deepest);
+        choose_guesses(e, g, size_min(most, left), rows - 1, &deepest);
         size_t n = g->draft.count + g->draft.wanted;
         rows += n;
         left -= n;

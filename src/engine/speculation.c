@@ -1,4 +1,5 @@
 #include "engine/speculation.h"
+#include "base/size.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -122,7 +123,7 @@ void pass_times_add(struct pass_times *times, size_t rows, double seconds)
 double pass_times_expect(const struct pass_times *times, size_t rows)
 {
     const double *known = times->seconds;
-    size_t below = rows < MAX_TIMED_ROWS ? rows : MAX_TIMED_ROWS, above = rows;
+    size_t below = size_min(rows, MAX_TIMED_ROWS), above = rows;
     while (below > 0 && known[below] == 0)
         below--;
     while (above <= MAX_TIMED_ROWS && known[above] == 0)

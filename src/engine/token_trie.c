@@ -13,7 +13,7 @@ struct entry {
 static int compare_entries(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
-    size_t shorter = x->length < y->length ? x->length : y->length;
+    size_t shorter = size_min(x->length, y->length);
     int order = memcmp(x->bytes, y->bytes, shorter);
     if (order)
         return order;

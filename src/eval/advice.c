@@ -1,5 +1,6 @@
 /* Which model serves which scenario: rules over the findings, in two languages. Nothing is said
  * here that a test or a measurement does not carry. */
+#include "base/size.h"
 #include "eval/findings.h"
 #include "eval/report_text.h"
 
@@ -18,7 +19,7 @@ void findings_describe_paired(const struct paired *p, const char *name_a, const 
         snprintf(out[1], size, "没有两个模型都完成评判的题目。");
     } else if (statistics_finding(p) != FINDING_UNDECIDED) {
         const char *better = p->wins > p->losses ? name_a : name_b;
-        size_t more = p->wins > p->losses ? p->wins : p->losses, fewer = decided - more;
+        size_t more = size_max(p->wins, p->losses), fewer = decided - more;
         snprintf(out[0], size,
                  "%.80s is better: of %zu items it alone was right on %zu, the other alone on %zu "
                  "(p = %.3g).",

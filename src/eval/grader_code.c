@@ -241,8 +241,7 @@ static void describe_case(const json_t *one, struct strbuf *out)
     if (expression)
         strbuf_printf(out, "%.80s", expression);
     else if (args.length > 2)
-        strbuf_printf(out, "f(%.*s)", (int)(args.length - 2 < 80 ? args.length - 2 : 80),
-                      strbuf_text(&args) + 1);
+        strbuf_printf(out, "f(%.*s)", (int)size_min(args.length - 2, 80), strbuf_text(&args) + 1);
     strbuf_free(&args);
 }
 

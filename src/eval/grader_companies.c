@@ -109,9 +109,9 @@ static enum status count_entry(struct census *census, const char *text, struct s
     census->entries++;
     if (i == SIZE_MAX) {
         struct span shown = text_trim_punctuation(text, piece);
-        return verdict_add_check(
-            verdict, "entry", false, err, "\"%.*s\" names no company on the list",
-            (int)(shown.end - shown.begin < 80 ? shown.end - shown.begin : 80), text + shown.begin);
+        return verdict_add_check(verdict, "entry", false, err,
+                                 "\"%.*s\" names no company on the list",
+                                 (int)size_min(shown.end - shown.begin, 80), text + shown.begin);
     }
     bool right = year_is_accepted(json_array_get(census->companies, i), year->value);
     bool again = census->seen[i];

@@ -237,7 +237,7 @@ static bool lines_match(struct subject *s)
         all = !n || regex_find(pattern, s->text + content.begin, n, 0, &match);
         if (!all)
             snprintf(s->detail, sizeof s->detail, "the line \"%.*s\" does not match",
-                     (int)(n < 80 ? n : 80), s->text + content.begin);
+                     (int)size_min(n, 80), s->text + content.begin);
         at = line.end + 1;
     }
     regex_free(pattern);

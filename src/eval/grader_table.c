@@ -289,13 +289,13 @@ static enum status judge_items(const json_t *args, const struct answer *answer, 
         if (hit != SIZE_MAX)
             taken[hit] = true;
         status = verdict_add_check(verdict, name, hit != SIZE_MAX, err, "found \"%.*s\"",
-                                   (int)(item.end - item.begin < 100 ? item.end - item.begin : 100),
+                                   (int)size_min(item.end - item.begin, 100),
                                    answer->plain + item.begin);
     }
     if (!status)
         status = verdict_add_check(verdict, "count", position == n, err,
                                    "%zu items expected, found %s%zu", n,
-                                   position > n ? "over " : "", position > n ? n : position);
+                                   position > n ? "over " : "", size_min(position, n));
     verdict->extraction_failed = !matched;
     return status ? status : verdict_close_checks(verdict, err);
 }

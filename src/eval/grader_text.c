@@ -248,7 +248,7 @@ static size_t find_spelling(const struct answer *answer, const json_t *element, 
         while ((at = text_find_word(answer->plain, at, answer->plain_length, word)) != SIZE_MAX &&
                text_is_negated(answer->plain, 0, at))
             at++;
-        best = at < best ? at : best;
+        best = size_min(at, best);
     }
     return best;
 }

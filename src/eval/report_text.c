@@ -1,4 +1,5 @@
 #include "eval/report_text.h"
+#include "base/size.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -326,7 +327,7 @@ void markdown_fence(struct strbuf *out, const char *text, size_t length)
     size_t longest = 2, run = 0;
     for (size_t i = 0; i < length; i++) {
         run = text[i] == '`' ? run + 1 : 0;
-        longest = run > longest ? run : longest;
+        longest = size_max(run, longest);
     }
     for (size_t i = 0; i <= longest; i++)
         strbuf_add_char(out, '`');

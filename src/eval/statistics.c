@@ -40,7 +40,7 @@ static double log_choose(size_t n, size_t k)
 
 double statistics_sign_test(size_t wins, size_t losses)
 {
-    size_t n = wins + losses, fewer = wins < losses ? wins : losses;
+    size_t n = wins + losses, fewer = size_min(wins, losses);
     if (wins == losses)
         return 1;
     double tail = 0;

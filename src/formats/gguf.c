@@ -220,7 +220,7 @@ static void read_entries(struct cursor *c, struct gguf *g)
 
 static int compare_spans(struct text_span a, struct text_span b)
 {
-    size_t n = a.length < b.length ? a.length : b.length;
+    size_t n = size_min(a.length, b.length);
     int order = memcmp(a.data, b.data, n);
     return order ? order : (a.length > b.length) - (a.length < b.length);
 }
@@ -242,7 +242,7 @@ static void sort_keys(struct cursor *c, struct gguf *g)
             continue;
         c->status = error_set(c->err, STATUS_FORMAT, "%s, offset %zu: key %.*s is there twice",
                               c->name, (size_t)((const uint8_t *)key.data - c->data),
-                              (int)(key.length < 200 ? key.length : 200), key.data);
+                              (int)size_min(key.length, 200), key.data);
         return;
     }
 }
@@ -612,7 +612,7 @@ static void print_scalar(const struct gguf_value *value, size_t index, struct st
 static void print_array(const struct gguf_value *value, struct strbuf *out)
 {
     const uint8_t *at = value->data;
-    size_t shown = value->count < 6 ? value->count : 6;
+    size_t shown = size_min(value->count, 6);
     strbuf_printf(out, "%" PRIu64 " x %s", value->count, types[value->element].name);
     if (value->element == GGUF_ARRAY)
         return;
@@ -621,7 +621,7 @@ static void print_array(const struct gguf_value *value, struct strbuf *out)
         strbuf_add(out, i ? ", " : "");
         if (value->element == GGUF_STRING) {
             struct text_span text = gguf_next_string(&at);
-            strbuf_append(out, text.data, text.length < 200 ? text.length : 200);
+            strbuf_append(out, text.data, size_min(text.length, 200));
         } else {
             print_scalar(value, i, out);
         }

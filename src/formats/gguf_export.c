@@ -1,4 +1,5 @@
 #include "formats/gguf_export.h"
+#include "base/size.h"
 #include "formats/gguf_model.h"
 #include "formats/internal.h"
 #include "formats/names.h"
@@ -205,7 +206,7 @@ static enum status write_floats(void *context, struct gguf_writer *w, const stru
     size_t n = t->bytes / tensor_type_info(t->type)->block_bytes;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < n && !status; i += CHUNK) {
-        size_t count = n - i < CHUNK ? n - i : CHUNK;
+        size_t count = size_min(n - i, CHUNK);
         for (size_t j = 0; j < count; j++)
             store_element(buffer, type, j, load_element(t, i + j));
         status = gguf_write_data(w, buffer, count * tensor_type_info(type)->block_bytes, err);

@@ -1,4 +1,5 @@
 #include "formats/gguf_model.h"
+#include "base/size.h"
 #include "formats/internal.h"
 
 #include <math.h>
@@ -41,8 +42,7 @@ static enum status read_family(const struct gguf *gguf, enum family *family, str
     }
     return error_set(err, STATUS_UNSUPPORTED,
                      "%s: general.architecture is \"%.*s\"; supported are qwen2 and phi3",
-                     gguf->name, (int)(name.length < 100 ? name.length : 100),
-                     name.data ? name.data : "");
+                     gguf->name, (int)size_min(name.length, 100), name.data ? name.data : "");
 }
 
 /* "phi3.block_count"; valid until the next call. */
@@ -165,7 +165,7 @@ static void read_rope(struct reader *r, struct hyperparameters *h)
              !span_is(type, "longrope"))
         error_set(r->err, STATUS_UNSUPPORTED,
                   "%s: metadata key %s is \"%.*s\"; supported are none, linear, yarn, longrope",
-                  r->gguf->name, r->key, (int)(type.length < 40 ? type.length : 40), type.data);
+                  r->gguf->name, r->key, (int)size_min(type.length, 40), type.data);
     rope->factor = rope->kind == ROPE_DEFAULT ? 0 : factor;
 }
 

@@ -229,7 +229,7 @@ enum status gguf_write_data(struct gguf_writer *w, const void *data, size_t size
         if (w->current == w->n_tensors)
             return error_set(err, STATUS_INVALID, "%s: %zu bytes more than its tensors have",
                              w->path, size);
-        size_t left = w->bytes[w->current] - w->written, n = size < left ? size : left;
+        size_t left = w->bytes[w->current] - w->written, n = size_min(size, left);
         status = write_bytes(w, p, n, err);
         p += n;
         size -= n;

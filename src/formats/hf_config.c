@@ -1,4 +1,5 @@
 #include "formats/hf_config.h"
+#include "base/size.h"
 #include "base/vocab_source.h"
 #include "formats/internal.h"
 
@@ -142,7 +143,7 @@ static void read_window(struct reader *r, struct hyperparameters *h)
     size_t first = get_size(r, c, "max_window_layers", 0, INT32_MAX, 28);
     if (json_is_array(types))
         first = first_windowed(r, types, h->n_layers);
-    h->first_window_layer = first < h->n_layers ? first : h->n_layers;
+    h->first_window_layer = size_min(first, h->n_layers);
     if (h->first_window_layer == h->n_layers)
         h->sliding_window = h->first_window_layer = 0;
 }

@@ -106,7 +106,7 @@ static enum status write_tensor(struct writer *w, const struct tensor_plan *t, s
 {
     size_t row = row_elements(t), rows = row && row < w->capacity ? w->capacity / row : 1;
     for (size_t first = 0; first < n_rows(t); first += rows) {
-        size_t n = n_rows(t) - first < rows ? n_rows(t) - first : rows;
+        size_t n = size_min(n_rows(t) - first, rows);
         enum status status = w->source(w->context, index, first, n, w->values, w->err);
         if (status)
             return status;

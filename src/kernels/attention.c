@@ -1,4 +1,5 @@
 #include "kernels/attention.h"
+#include "base/size.h"
 #include "kernels/block_layout.h"
 
 #include <string.h>
@@ -28,7 +29,7 @@ void attention_store_key(enum tensor_type type, void (*quantize)(const float *, 
 {
     uint8_t *to = page, stored[BLOCK * sizeof(float)];
     for (size_t d = 0; d < head_dim; d += BLOCK) {
-        size_t n = head_dim - d < BLOCK ? head_dim - d : BLOCK;
+        size_t n = size_min(head_dim - d, BLOCK);
         quantize(key + d, stored, n);
         if (type == TYPE_Q8_0)
             store_block(stored, to + d / BLOCK * Q8_0_BYTES * KEY_PAGE, slot);

@@ -1,4 +1,5 @@
 #include "kernels/double_quant.h"
+#include "base/size.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ void double_quantize(const float *scales, size_t n, const float map[DYNAMIC_VALU
         sum += (double)scales[i];
     *offset = n ? (float)(sum / (double)n) : 0;
     for (size_t begin = 0; begin < n; begin += NESTED_BLOCK) {
-        size_t end = n - begin < NESTED_BLOCK ? n : begin + NESTED_BLOCK;
+        size_t end = size_min(begin + NESTED_BLOCK, n);
         float most = 0;
         for (size_t i = begin; i < end; i++)
             most = fmaxf(most, fabsf(scales[i] - *offset));

@@ -67,11 +67,6 @@ struct source {
     size_t lane_stride, k_stride, n_lanes, k;
 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 enum { PACKED_ROWS = 32 }; /* a multiple of every table's k_unit */
 
 /* Panels [first, last) of `width` lanes. Lanes that lie side by side are read a few rows at a time
@@ -86,7 +81,7 @@ static void pack_panels(const struct dense_product *product, dense_pack *rows, d
     for (size_t p = 0; p < s->k; p += step)
         for (size_t i = first; i < last; i += width)
             pack(s->data + i * s->lane_stride + p * s->k_stride, stride,
-                 least(width, s->n_lanes - i), least(step, s->k - p),
+                 size_min(width, s->n_lanes - i), size_min(step, s->k - p),
                  dst + i * bytes + p * width * product->element_bytes, width);
 }
 
@@ -129,9 +124,9 @@ static void multiply_blocks(const struct dense_product *product, const unsigned 
     size_t tile_rows = product->rows, tile_columns = product->columns;
     size_t bytes = lane_bytes(product, k);
     for (size_t j = 0; j < n; j += tile_columns) {
-        size_t columns = n - j < tile_columns ? n - j : tile_columns;
+        size_t columns = size_min(n - j, tile_columns);
         for (size_t i = 0; i < m; i += tile_rows) {
-            size_t rows = m - i < tile_rows ? m - i : tile_rows;
+            size_t rows = size_min(m - i, tile_rows);
             const unsigned char *a_panel = a + i * bytes, *b_panel = b + j * bytes;
             real *to = c + i * c_stride + j;
             if (rows == tile_rows && columns == tile_columns)
@@ -180,7 +175,7 @@ static void multiply_part(const struct gemm *gemm, const struct gemm_job *job, s
     if (product->begin)
         product->begin();
     for (size_t i0 = part.m_begin; i0 < part.m_end; i0 += BLOCK_M) {
-        size_t m = part.m_end - i0 < BLOCK_M ? part.m_end - i0 : BLOCK_M;
+        size_t m = size_min(part.m_end - i0, BLOCK_M);
         pack_a(product, &job->a, i0, k0, m, k, a_packed);
         multiply_blocks(product, a_packed, b_packed + part.n_begin * lane_bytes(product, k), m,
                         part.n_end - part.n_begin, k,
@@ -211,11 +206,11 @@ static void run_threaded(void *context, size_t thread, size_t n_threads)
     size_t k_step = block_k(product);
     unsigned char *a_packed = gemm->own + thread * (a_block() + b_block());
     for (size_t j0 = 0; j0 < job->n; j0 += BLOCK_N) {
-        size_t n = job->n - j0 < BLOCK_N ? job->n - j0 : BLOCK_N, begin, end;
+        size_t n = size_min(job->n - j0, BLOCK_N), begin, end;
         struct part part = thread_part(product, job->m, n, thread, n_threads);
         thread_share(n, product->columns, thread, n_threads, &begin, &end);
         for (size_t k0 = 0; k0 < job->k; k0 += k_step) {
-            size_t k = job->k - k0 < k_step ? job->k - k0 : k_step;
+            size_t k = size_min(job->k - k0, k_step);
             pack_b(product, &job->b, j0, k0, n, k, gemm->shared, begin, end);
             thread_pool_barrier(gemm->pool);
             multiply_part(gemm, job, part, j0, k0, k, a_packed, gemm->shared);
@@ -242,10 +237,10 @@ void gemm_run_alone(const struct gemm *gemm, size_t thread, const struct gemm_jo
     if (!job->k)
         clear_product(job);
     for (size_t j0 = 0; j0 < job->n; j0 += BLOCK_N) {
-        size_t n = job->n - j0 < BLOCK_N ? job->n - j0 : BLOCK_N;
+        size_t n = size_min(job->n - j0, BLOCK_N);
         struct part part = {0, job->m, 0, n};
         for (size_t k0 = 0; k0 < job->k; k0 += k_step) {
-            size_t k = job->k - k0 < k_step ? job->k - k0 : k_step;
+            size_t k = size_min(job->k - k0, k_step);
             pack_b(product, &job->b, j0, k0, n, k, b_packed, 0, n);
             multiply_part(gemm, job, part, j0, k0, k, a_packed, b_packed);
         }

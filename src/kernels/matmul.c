@@ -21,11 +21,6 @@ enum {
     PAD = 16, /* between rows of outputs, so that they do not meet in few lines of a cache */
 };
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_threads,
                            size_t max_rows, size_t max_cols, struct compute *compute,
                            struct error *err)
@@ -38,11 +33,12 @@ enum status compute_create(const char *isa, struct thread_pool *pool, size_t n_t
         return status;
     size_t threads = thread_pool_size(compute->pool);
     compute->quant = quant_select(compute->kernels->name);
-    compute->kernel_floats = larger(matmul_floats_scratch(max_cols), QUANT_SCRATCH / sizeof(float));
+    compute->kernel_floats =
+        size_max(matmul_floats_scratch(max_cols), QUANT_SCRATCH / sizeof(float));
     size_t room;
     bool fits =
         size_multiply(max_rows, 2 * (UNIT + PAD), &room) &&
-        size_add(compute->kernel_floats, larger(room, FLOATS_ROOM), &compute->scratch_floats) &&
+        size_add(compute->kernel_floats, size_max(room, FLOATS_ROOM), &compute->scratch_floats) &&
         size_multiply(compute->scratch_floats, threads * sizeof(float), &compute->scratch_bytes);
     if (fits)
         compute->scratch = mem_map(compute->scratch_bytes);
@@ -78,12 +74,6 @@ struct job {
     size_t at_once;            /* units */
 };
 
-/* Outputs [begin, end) of a product, of all rows. */
-struct outputs {
-    float *y;
-    size_t stride, begin, end;
-};
-
 bool matmul_is_quantized(const struct compute *compute, const struct matrix *w)
 {
     return compute->quant && quant_supports(w->type);
@@ -116,10 +106,7 @@ static void multiply_codes(const struct job *job, const struct product *p, float
                              .row_bytes = w->row_bytes,
                              .bias = p->bias,
                              .a = job->a,
-                             .y = out->y,
-                             .y_stride = out->stride,
-                             .begin = out->begin,
-                             .end = out->end,
+                             .out = *out,
                              .scratch = scratch};
     (w->packed ? k->panels : k->rows)(&part);
 }
@@ -132,10 +119,7 @@ static void multiply_floats(const struct job *job, const struct matrix *w, const
                                       .x = x,
                                       .x_stride = x_stride,
                                       .n_rows = job->a->n_rows,
-                                      .y = out->y,
-                                      .y_stride = out->stride,
-                                      .begin = out->begin,
-                                      .end = out->end,
+                                      .out = *out,
                                       .scratch = scratch});
 }
 
@@ -175,7 +159,7 @@ static void end_outputs(const struct job *job, const struct product *p, const st
 {
     size_t n_rows = job->a->n_rows;
     for (size_t tile = 0; tile < n_rows; tile += TILE_ROWS) {
-        size_t end = n_rows - tile < TILE_ROWS ? n_rows : tile + TILE_ROWS;
+        size_t end = size_min(tile + TILE_ROWS, n_rows);
         for (size_t r = tile; r < end; r++)
             end_row(job, p, r, out, up);
         if (job->codes)
@@ -212,7 +196,7 @@ static void compute_units(const struct job *job, const struct product *p, size_t
     for (size_t first = begin, n; first < end; first += n, groups--) {
         n = (end - first + groups - 1) / groups;
         size_t last = (first + n) * UNIT;
-        compute_outputs(job, p, first * UNIT, last < p->w->rows ? last : p->w->rows, scratch);
+        compute_outputs(job, p, first * UNIT, size_min(last, p->w->rows), scratch);
     }
 }
 
@@ -223,7 +207,7 @@ static void multiply_units(const struct job *job, size_t begin, size_t end, floa
     for (size_t i = 0; i < n_products && begin < end; i++) {
         size_t n = n_units(job->products[i].w->rows);
         if (begin < n)
-            compute_units(job, &job->products[i], begin, end < n ? end : n, scratch);
+            compute_units(job, &job->products[i], begin, size_min(end, n), scratch);
         begin = begin < n ? 0 : begin - n;
         end = end < n ? 0 : end - n;
     }
@@ -285,7 +269,7 @@ static void run_job(struct job *job)
     job->at_once = units_at_once(job, floats);
     size_t share = units / thread_pool_size(job->compute->pool);
     work_shares_set(job->compute->shares, units,
-                    job->a->n_rows < MANY_ROWS ? 1 : larger(share / PIECES, job->at_once));
+                    job->a->n_rows < MANY_ROWS ? 1 : size_max(share / PIECES, job->at_once));
     thread_pool_run(job->compute->pool, matmul_work, job);
     job->a->quantized = job->a->quantized || codes;
 }

@@ -1,4 +1,5 @@
 #include "kernels/matmul_floats.h"
+#include "base/size.h"
 
 #include <string.h>
 
@@ -26,20 +27,16 @@ static const char *stored_at(const struct matrix *w, size_t row, size_t col)
            col / info->block_length * info->block_bytes;
 }
 
-static size_t at_most(size_t n, size_t limit)
-{
-    return n < limit ? n : limit;
-}
-
 /* One row of activations. */
 static void multiply_row(const struct float_job *job)
 {
     const struct matrix *w = job->w;
-    for (size_t o = job->begin, count; o < job->end; o += count) {
-        count = at_most(job->end - o, 4);
+    for (size_t o = job->out.begin, count; o < job->out.end; o += count) {
+        count = size_min(job->out.end - o, 4);
         for (size_t c = 0; c < w->cols; c += MATMUL_CHUNK)
             job->kernels->dot[w->type](stored_at(w, o, c), w->row_bytes, count, job->x + c,
-                                       at_most(w->cols - c, MATMUL_CHUNK), job->y + o - job->begin);
+                                       size_min(w->cols - c, MATMUL_CHUNK),
+                                       job->out.y + o - job->out.begin);
     }
 }
 
@@ -48,24 +45,24 @@ static void multiply_chunk(const struct float_job *job, size_t height, size_t be
                            size_t col, const float *x, size_t x_stride, size_t n_rows, float *y)
 {
     const struct matrix *w = job->w;
-    size_t n = at_most(w->cols - col, MATMUL_CHUNK), stride = tile_stride(w->cols);
+    size_t n = size_min(w->cols - col, MATMUL_CHUNK), stride = tile_stride(w->cols);
     for (size_t first = begin, count; first < end; first += count) {
-        count = at_most(end - first, height);
+        count = size_min(end - first, height);
         for (size_t o = 0; o < count; o++)
             job->kernels->dequantize[w->type](stored_at(w, first + o, col),
                                               job->scratch + o * stride, n);
         job->kernels->gemm_f32(x, x_stride, n_rows, job->scratch, stride, count, n,
-                               y + first - job->begin, job->y_stride);
+                               y + first - job->out.begin, job->out.stride);
     }
 }
 
 static void multiply_few(const struct float_job *job)
 {
-    for (size_t first = job->begin, count; first < job->end; first += count) {
-        count = at_most(job->end - first, LOW_TILE);
+    for (size_t first = job->out.begin, count; first < job->out.end; first += count) {
+        count = size_min(job->out.end - first, LOW_TILE);
         for (size_t c = 0; c < job->w->cols; c += MATMUL_CHUNK)
             multiply_chunk(job, LOW_TILE, first, first + count, c, job->x + c, job->x_stride,
-                           job->n_rows, job->y);
+                           job->n_rows, job->out.y);
     }
 }
 
@@ -74,13 +71,13 @@ static void multiply_many(const struct float_job *job)
     size_t cols = job->w->cols, stride = tile_stride(cols);
     float *panel = job->scratch + HIGH_TILE * stride;
     for (size_t r = 0, rows; r < job->n_rows; r += rows) {
-        rows = at_most(job->n_rows - r, PANEL);
+        rows = size_min(job->n_rows - r, PANEL);
         for (size_t c = 0; c < cols; c += MATMUL_CHUNK) {
-            size_t n = at_most(cols - c, MATMUL_CHUNK);
+            size_t n = size_min(cols - c, MATMUL_CHUNK);
             for (size_t i = 0; i < rows; i++)
                 memcpy(panel + i * stride, job->x + (r + i) * job->x_stride + c, n * sizeof *panel);
-            multiply_chunk(job, HIGH_TILE, job->begin, job->end, c, panel, stride, rows,
-                           job->y + r * job->y_stride);
+            multiply_chunk(job, HIGH_TILE, job->out.begin, job->out.end, c, panel, stride, rows,
+                           job->out.y + r * job->out.stride);
         }
     }
 }

@@ -6,14 +6,13 @@
 
 #include "kernels/matmul.h"
 
-/* Outputs [begin, end) are added to y[r * y_stride + o - begin]. */
+/* Adds to the outputs. */
 struct float_job {
     const struct kernels *kernels;
     const struct matrix *w;
     const float *x;
     size_t x_stride, n_rows;
-    float *y;
-    size_t y_stride, begin, end;
+    struct outputs out;
     float *scratch; /* matmul_floats_scratch() */
 };
 void matmul_floats(const struct float_job *job);

@@ -90,7 +90,7 @@ void activations_set(struct activations *a, const float *x, size_t stride, size_
     a->n_rows = n_rows;
     a->cols = cols;
     a->n_blocks = cols / QUANT_BLOCK;
-    a->tile_rows = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
+    a->tile_rows = size_min(n_rows, TILE_ROWS);
     a->quantized = false;
 }
 
@@ -197,8 +197,7 @@ void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, si
     size_t n_blocks = cols / QUANT_BLOCK, bytes = panel_bytes(&panel_formats[type], n_blocks);
     for (size_t p = begin; p < end; p++) {
         size_t first = p * PANEL_OUTPUTS, left = rows - first;
-        pack_by_type[type](data + first * row_bytes, row_bytes,
-                           left < PANEL_OUTPUTS ? left : PANEL_OUTPUTS, n_blocks,
-                           packed + p * bytes);
+        pack_by_type[type](data + first * row_bytes, row_bytes, size_min(left, PANEL_OUTPUTS),
+                           n_blocks, packed + p * bytes);
     }
 }

@@ -61,16 +61,20 @@ static inline size_t activations_block(const struct activations *a, size_t row, 
     return (row / a->tile_rows * a->n_blocks + block) * a->tile_rows + row % a->tile_rows;
 }
 
-/* One thread's part of a product: output o of [begin, end) of row r becomes
- * y[r * y_stride + o - begin]. */
+/* Outputs [begin, end) of a product: output o of row r is y[r * stride + o - begin]. */
+struct outputs {
+    float *y;
+    size_t stride, begin, end;
+};
+
+/* One thread's part of a product. */
 struct quant_job {
     enum tensor_type type;
     const uint8_t *data; /* of output 0: rows row_bytes apart, or panels */
     size_t row_bytes;
     const float *bias; /* of output 0, or NULL: what outputs start from */
     const struct activations *a;
-    float *y;
-    size_t y_stride, begin, end;
+    struct outputs out;
     void *scratch; /* QUANT_SCRATCH bytes, aligned to 64 */
 };
 enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are decoded at a time */
@@ -84,7 +88,7 @@ struct quant_kernels {
                      size_t first_block, size_t end_block);
     /* Weights as in the file. */
     void (*rows)(const struct quant_job *job);
-    /* Packed weights; begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
+    /* Packed weights; out.begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
     void (*panels)(const struct quant_job *job);
 };
 enum { QUANT_MOST_KERNELS = 2 };

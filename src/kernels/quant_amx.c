@@ -1,6 +1,7 @@
 /* AMX: tiles of 16 rows of activations by 16 outputs. The codes of a panel are spread out as signed
  * bytes in scratch, a chunk of blocks at a time; each block is one tile product, whose integers are
  * scaled and added like everywhere else. */
+#include "base/size.h"
 #include "kernels/amx_tiles.h"
 #include "kernels/quant_avx512.h"
 #include "kernels/quant_plain.h"
@@ -132,15 +133,15 @@ INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *
                           const float *bias, __mmask16 mask)
 {
     __m512 y[16];
-    to += row * job->y_stride;
+    to += row * job->out.stride;
     const __m512 start = bias ? _mm512_maskz_loadu_ps(mask, bias) : _mm512_setzero_ps();
     UNROLL
     for (size_t r = 0; r < 16; r++)
-        y[r] = first ? _mm512_maskz_loadu_ps(r < rows ? mask : 0, to + r * job->y_stride) : start;
+        y[r] = first ? _mm512_maskz_loadu_ps(r < rows ? mask : 0, to + r * job->out.stride) : start;
     multiply_blocks(f, job->a, activations_block(job->a, row, first), n, s, y);
     UNROLL
     for (size_t r = 0; r < 16; r++)
-        _mm512_mask_storeu_ps(to + r * job->y_stride, r < rows ? mask : 0, y[r]);
+        _mm512_mask_storeu_ps(to + r * job->out.stride, r < rows ? mask : 0, y[r]);
 }
 
 /* Blocks [first, first + n) of panel p. */
@@ -152,8 +153,8 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     __mmask16 mask = first_lanes(outputs_of(job, p, 1));
     spread_chunk(type, true, panel, first, n, &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
-        multiply_tile(f, job, r, n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS, first, n, s,
-                      job->y + (p * PANEL_OUTPUTS - job->begin),
+        multiply_tile(f, job, r, size_min(n_rows - r, TILE_ROWS), first, n, s,
+                      job->out.y + (p * PANEL_OUTPUTS - job->out.begin),
                       job->bias ? job->bias + p * PANEL_OUTPUTS : NULL, mask);
 }
 
@@ -162,11 +163,11 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
     const struct panel_format *f = &panel_formats[type];
     size_t blocks = job->a->n_blocks, bytes = panel_bytes(f, blocks), band = band_blocks(n_rows);
     for (size_t b = 0; b < blocks; b += band) {
-        size_t end = blocks - b < band ? blocks : b + band;
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->end; p++)
+        size_t end = size_min(b + band, blocks);
+        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->out.end; p++)
             for (size_t first = b; first < end; first += SPREAD_BLOCKS)
                 multiply_chunk(type, job, n_rows, p, job->data + p * bytes, first,
-                               end - first < SPREAD_BLOCKS ? end - first : SPREAD_BLOCKS);
+                               size_min(end - first, SPREAD_BLOCKS));
     }
 }
 

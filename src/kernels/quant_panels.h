@@ -18,6 +18,7 @@
 #ifndef TANDEM_KERNELS_QUANT_PANELS_H
 #define TANDEM_KERNELS_QUANT_PANELS_H
 
+#include "base/size.h"
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
 
@@ -26,14 +27,14 @@ struct chunk {
     size_t panel, begin, end;
 };
 
+/* A chunk, its weights and its outputs. */
 struct span {
+    struct chunk chunk, next;    /* and what follows it */
     const uint8_t *panel;        /* or, for many rows: */
-    const struct spread *spread; /* of panels side by side, blocks from `begin` on */
-    size_t begin, end;           /* blocks */
+    const struct spread *spread; /* of panels side by side, blocks from the chunk's first on */
     float *y;                    /* of the first output, row 0 */
     const float *bias;           /* of the first output, or NULL */
-    size_t outputs;
-    struct chunk next; /* what follows this one */
+    size_t n_outputs;
 };
 
 /* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
@@ -99,9 +100,9 @@ INLINE void multiply_block(const struct panel_format *f, const struct activation
 /* Outputs from `lane` on; those that do not exist are neither read nor written. */
 INLINE v_float load_outputs(const struct span *span, const float *y, size_t lane)
 {
-    if (lane + LANES <= span->outputs)
+    if (lane + LANES <= span->n_outputs)
         return v_load(y + lane);
-    return v_load_part(y + lane, lane < span->outputs ? span->outputs - lane : 0);
+    return v_load_part(y + lane, lane < span->n_outputs ? span->n_outputs - lane : 0);
 }
 
 /* What all rows start from. */
@@ -112,10 +113,10 @@ INLINE v_float first_outputs(const struct span *span, size_t lane)
 
 INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_float v)
 {
-    if (lane + LANES <= span->outputs)
+    if (lane + LANES <= span->n_outputs)
         v_store(y + lane, v);
     else
-        v_store_part(y + lane, v, lane < span->outputs ? span->outputs - lane : 0);
+        v_store_part(y + lane, v, lane < span->n_outputs ? span->n_outputs - lane : 0);
 }
 
 /* Rows from `row`, all in one tile, by a whole panel from its first block on, decoded as it is met.
@@ -127,8 +128,8 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
     const struct activations *a = job->a;
     const size_t together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     const bool once = fetch_once();
-    size_t at = activations_block(a, row, span->begin);
-    float *to = span->y + row * job->y_stride;
+    size_t at = activations_block(a, row, span->chunk.begin);
+    float *to = span->y + row * job->out.stride;
     v_float y[PARTS * MOST_ROWS];
     UNROLL
     for (size_t p = 0; p < PARTS; p++) {
@@ -136,7 +137,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
         for (size_t r = 0; r < rows; r++)
             y[p * MOST_ROWS + r] = first_outputs(span, p * LANES);
     }
-    for (size_t b = span->begin; b < span->end; b++, at += a->tile_rows) {
+    for (size_t b = span->chunk.begin; b < span->chunk.end; b++, at += a->tile_rows) {
         fetch_ahead(f, span->panel, b, once);
         UNROLL
         for (size_t p = 0; p < PARTS; p++) {
@@ -146,7 +147,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
             load_scales(type, span->panel, b, p, &w);
             UNROLL
             for (size_t r = 0; r < rows; r += together)
-                multiply_block(f, a, at + r, rows - r < together ? rows - r : together, 1, &w,
+                multiply_block(f, a, at + r, size_min(rows - r, together), 1, &w,
                                y + p * MOST_ROWS + r);
         }
     }
@@ -154,7 +155,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct 
     for (size_t p = 0; p < PARTS; p++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            store_outputs(span, to + r * job->y_stride, p * LANES, y[p * MOST_ROWS + r]);
+            store_outputs(span, to + r * job->out.stride, p * LANES, y[p * MOST_ROWS + r]);
     }
 }
 
@@ -164,34 +165,34 @@ INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    size_t at = activations_block(a, row, span->begin);
-    float *to = span->y + row * job->y_stride;
+    size_t at = activations_block(a, row, span->chunk.begin);
+    float *to = span->y + row * job->out.stride;
     v_float y[ABREAST * MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++) {
             size_t out = lane + v * LANES;
-            __builtin_prefetch(to + (r + rows) * job->y_stride + out, 1, 3); /* the next group */
-            y[v * MOST_ROWS + r] = span->begin ? load_outputs(span, to + r * job->y_stride, out)
-                                               : first_outputs(span, out);
+            __builtin_prefetch(to + (r + rows) * job->out.stride + out, 1, 3); /* the next group */
+            y[v * MOST_ROWS + r] = span->chunk.begin
+                                       ? load_outputs(span, to + r * job->out.stride, out)
+                                       : first_outputs(span, out);
         }
     }
-    for (size_t b = 0; b < span->end - span->begin; b++, at += a->tile_rows) {
+    for (size_t b = 0; b < span->chunk.end - span->chunk.begin; b++, at += a->tile_rows) {
         struct vector_block w[ABREAST];
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
             load_spread(span->spread, b, lane + v * LANES, &w[v]);
         UNROLL
         for (size_t r = 0; r < rows; r += ROWS_TOGETHER)
-            multiply_block(f, a, at + r, rows - r < ROWS_TOGETHER ? rows - r : ROWS_TOGETHER,
-                           ABREAST, w, y + r);
+            multiply_block(f, a, at + r, size_min(rows - r, ROWS_TOGETHER), ABREAST, w, y + r);
     }
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
-            store_outputs(span, to + r * job->y_stride, lane + v * LANES, y[v * MOST_ROWS + r]);
+            store_outputs(span, to + r * job->out.stride, lane + v * LANES, y[v * MOST_ROWS + r]);
     }
 }
 
@@ -223,8 +224,8 @@ INLINE void multiply_group(enum tensor_type type, const bool few, const struct q
 
 /* Asks for one of n parts of what the next chunk will be decoded from, into the second cache: rows
  * meet this chunk meanwhile. */
-INLINE void fetch_part(enum tensor_type type, const struct quant_job *job, const struct chunk *next,
-                       size_t part, size_t n)
+INLINE void fetch_chunk(enum tensor_type type, const struct quant_job *job,
+                        const struct chunk *next, size_t part, size_t n)
 {
     const struct panel_format *f = &panel_formats[type];
     size_t bytes = panel_bytes(f, job->a->n_blocks), records = record_blocks(f);
@@ -246,12 +247,12 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
     size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         if (!few)
-            fetch_part(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
-        size_t in_tile = n_rows - tile < TILE_ROWS ? n_rows - tile : TILE_ROWS;
+            fetch_chunk(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
+        size_t in_tile = size_min(n_rows - tile, TILE_ROWS);
         size_t groups = (in_tile + most - 1) / most;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
             rows = (in_tile - r + groups - 1) / groups;
-            for (size_t lane = 0; lane < span->outputs; lane += lanes)
+            for (size_t lane = 0; lane < span->n_outputs; lane += lanes)
                 multiply_group(type, few, job, span, tile + r, rows, lane);
         }
     }
@@ -265,27 +266,21 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
     const uint8_t *panel = job->data + chunk.panel * bytes;
     struct spread *spread = job->scratch;
-    struct span span = {.panel = panel,
+    struct span span = {.chunk = chunk,
+                        .next = next,
+                        .panel = panel,
                         .spread = spread,
-                        .begin = chunk.begin,
-                        .end = chunk.end,
-                        .y = job->y + (chunk.panel * PANEL_OUTPUTS - job->begin),
+                        .y = job->out.y + (chunk.panel * PANEL_OUTPUTS - job->out.begin),
                         .bias = job->bias ? job->bias + chunk.panel * PANEL_OUTPUTS : NULL,
-                        .outputs = outputs_of(job, chunk.panel, few ? 1 : SPREAD_PANELS),
-                        .next = next};
+                        .n_outputs = outputs_of(job, chunk.panel, few ? 1 : SPREAD_PANELS)};
     if (few) {
         multiply_groups(type, true, job, &span, first_row);
         return;
     }
-    for (size_t i = 0; i * PANEL_OUTPUTS < span.outputs; i++)
+    for (size_t i = 0; i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, spread + i);
     multiply_groups(type, false, job, &span, first_row);
-}
-
-INLINE size_t at_most(size_t n, size_t most)
-{
-    return n < most ? n : most;
 }
 
 /* The order of chunks: all panels of a job, so many at a time, meet a band of blocks, in chunks of
@@ -297,7 +292,7 @@ struct walk {
 
 INLINE struct chunk chunk_at(const struct walk *w, size_t panel, size_t begin, size_t end)
 {
-    return (struct chunk){panel, begin, at_most(begin + w->length, end)};
+    return (struct chunk){panel, begin, size_min(begin + w->length, end)};
 }
 
 /* band, band_end: the blocks that this one is from. Behind the last chunk: what another job may
@@ -319,14 +314,14 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
     size_t blocks = job->a->n_blocks, rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
     const struct walk w = {.first = first_panel(job),
-                           .end = (job->end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
+                           .end = (job->out.end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
                            .panels = few ? 1 : SPREAD_PANELS,
                            .blocks = blocks,
                            .length = few ? blocks : SPREAD_BLOCKS};
     size_t band = few ? blocks : band_blocks(rows);
     for (size_t b = 0; b < blocks; b += band)
         for (size_t p = w.first; p < w.end; p += w.panels)
-            for (size_t i = b, end = at_most(b + band, blocks); i < end; i += w.length) {
+            for (size_t i = b, end = size_min(b + band, blocks); i < end; i += w.length) {
                 struct chunk chunk = chunk_at(&w, p, i, end);
                 multiply_chunk(type, few, job, first_row, chunk, chunk_after(&w, chunk, b, end));
             }

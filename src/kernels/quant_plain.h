@@ -2,6 +2,7 @@
 #ifndef TANDEM_KERNELS_QUANT_PLAIN_H
 #define TANDEM_KERNELS_QUANT_PLAIN_H
 
+#include "base/size.h"
 #include "kernels/quant_block.h"
 
 #include <math.h>
@@ -102,11 +103,10 @@ static void quantize_rows(struct activations *a, const float *x, size_t stride, 
     enum { STRIP = 8 };
     for (size_t row = begin, next; row < end; row = next) {
         next = (row / a->tile_rows + 1) * a->tile_rows;
-        next = next < end ? next : end;
+        next = size_min(next, end);
         for (size_t strip = first_block; strip < end_block; strip += STRIP)
             quantize_strip(a, x + (row - begin) * stride + (strip - first_block) * QUANT_BLOCK,
-                           stride, row, next, strip,
-                           end_block - strip < STRIP ? end_block - strip : STRIP);
+                           stride, row, next, strip, size_min(end_block - strip, STRIP));
     }
 }
 
@@ -157,12 +157,12 @@ QUANT_INLINE void multiply_rows_of(enum tensor_type type, const struct quant_job
     const struct activations *a = job->a;
     const struct panel_format *f = &panel_formats[type];
     struct decoded *d = job->scratch;
-    for (size_t o = job->begin; o < job->end; o++) {
+    for (size_t o = job->out.begin; o < job->out.end; o++) {
         for (size_t first = 0, n; first < a->n_blocks; first += n) {
-            n = a->n_blocks - first < QUANT_CHUNK ? a->n_blocks - first : QUANT_CHUNK;
+            n = size_min(a->n_blocks - first, QUANT_CHUNK);
             decode_chunk(type, job->data + o * job->row_bytes, first, n, d);
             for (size_t r = 0; r < a->n_rows; r++) {
-                float *to = job->y + r * job->y_stride + o - job->begin;
+                float *to = job->out.y + r * job->out.stride + o - job->out.begin;
                 float y = first ? *to : job->bias ? job->bias[o] : 0;
                 for (size_t b = 0; b < n; b++)
                     y = add_block(f, a, activations_block(a, r, first + b), d->codes[b],

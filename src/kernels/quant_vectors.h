@@ -3,6 +3,7 @@
 #ifndef TANDEM_KERNELS_QUANT_VECTORS_H
 #define TANDEM_KERNELS_QUANT_VECTORS_H
 
+#include "base/size.h"
 #include "kernels/fetch.h"
 #include "kernels/quant_layout.h"
 
@@ -152,14 +153,14 @@ INLINE size_t band_blocks(size_t n_rows)
 /* The first; a share that is empty begins where the matrix ends, not on a panel. */
 INLINE size_t first_panel(const struct quant_job *job)
 {
-    return (job->begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS;
+    return (job->out.begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS;
 }
 
 /* How many outputs of n panels there are, from panel p on. */
 INLINE size_t outputs_of(const struct quant_job *job, size_t p, size_t n)
 {
-    size_t left = job->end - p * PANEL_OUTPUTS;
-    return left < n * PANEL_OUTPUTS ? left : n * PANEL_OUTPUTS;
+    size_t left = job->out.end - p * PANEL_OUTPUTS;
+    return size_min(left, n * PANEL_OUTPUTS);
 }
 
 #endif

@@ -268,7 +268,7 @@ static void soften(float *scores, size_t n, struct softmax *states, float *out, 
 {
     enum { TOGETHER = 8 };
     for (size_t r = 0; r < n; r += TOGETHER, scores += TOGETHER * KEY_PAGE) {
-        size_t rows = n - r < TOGETHER ? n - r : TOGETHER;
+        size_t rows = size_min(n - r, TOGETHER);
         struct softmax *state = states + r;
         v_float sums[TOGETHER];
         for (size_t i = 0; i < rows; i++)

@@ -12,6 +12,7 @@
 #ifndef TANDEM_KERNELS_VECTOR_BODY_H
 #define TANDEM_KERNELS_VECTOR_BODY_H
 
+#include "base/size.h"
 #include "kernels/bitsandbytes.h"
 #include "kernels/block_layout.h"
 #include "kernels/half.h"
@@ -502,7 +503,7 @@ static void gemm_f32(const float *x, size_t x_stride, size_t n_rows, const float
                      size_t w_stride, size_t n_outputs, size_t n, float *y, size_t y_stride)
 {
     for (size_t r = 0, rows; r < n_rows; r += rows) {
-        rows = n_rows - r < GEMM_ROWS ? n_rows - r : GEMM_ROWS;
+        rows = size_min(n_rows - r, GEMM_ROWS);
         const float *from = x + r * x_stride;
         float *to = y + r * y_stride;
         size_t o = 0;
@@ -559,7 +560,7 @@ static void rms_norm(const float *x, const float *weight, float *y, size_t n, fl
             sums[j] = v_fma(v, v, sums[j]);
         }
     for (; i < n; i += VECTOR_LANES) {
-        size_t left = n - i < VECTOR_LANES ? n - i : VECTOR_LANES;
+        size_t left = size_min(n - i, VECTOR_LANES);
         v_float v = v_load_part(x + i, left);
         sums[0] = v_fma(v, v, sums[0]);
     }
@@ -607,8 +608,7 @@ INLINE void rotate(float *x, const float *cosine, const float *sine, size_t half
 static void rope(float *x, const float *cosine, const float *sine, size_t half)
 {
     for (size_t i = 0; i < half; i += VECTOR_LANES)
-        rotate(x + i, cosine + i, sine + i, half,
-               half - i < VECTOR_LANES ? half - i : VECTOR_LANES);
+        rotate(x + i, cosine + i, sine + i, half, size_min(half - i, VECTOR_LANES));
 }
 
 #include "kernels/vector_attention.h"

@@ -113,7 +113,7 @@ static size_t clip(size_t position, size_t page)
 {
     if (position <= page)
         return 0;
-    return position - page < KEY_PAGE ? position - page : KEY_PAGE;
+    return size_min(position - page, KEY_PAGE);
 }
 
 /* The floats of query head g of row r. */
@@ -205,7 +205,7 @@ static struct stored_page page_after(const struct job *job, struct row_block blo
 }
 
 /* Asks for part [begin, end) of n of a page, into the second cache. */
-static void fetch_part(const struct job *job, struct stored_page page, size_t begin, size_t end,
+static void fetch_page(const struct job *job, struct stored_page page, size_t begin, size_t end,
                        size_t n)
 {
     size_t bytes = kv_head_bytes(job->cache);
@@ -241,8 +241,8 @@ static void attend_prepared(const struct job *job, struct row_block block, size_
     k->prepare_keys(kv_type(job->cache), here.keys, head_dim, w->keys);
     k->prepare_values(kv_type(job->cache), here.values, clip(end, page), head_dim, w->values);
     for (size_t i = 0, last; i < n; i = last) {
-        last = n - i < SCORED_AT_ONCE ? n : i + SCORED_AT_ONCE;
-        fetch_part(job, ahead, i, last, n);
+        last = size_min(i + SCORED_AT_ONCE, n);
+        fetch_page(job, ahead, i, last, n);
         k->scores(w->queries + i * width * sizeof(float), last - i, w->keys, width,
                   w->scores + i * KEY_PAGE);
         k->soften(w->scores + i * KEY_PAGE, last - i, w->states + i, w->out + i * width, width);

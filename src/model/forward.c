@@ -105,7 +105,7 @@ static void norm_work(void *context, size_t thread, size_t n_threads)
     size_t begin, end;
     thread_share(p->n, TILE_ROWS, thread, n_threads, &begin, &end);
     for (size_t i = begin; i < end; i += TILE_ROWS)
-        norm_tile(p, i, end - i < TILE_ROWS ? end : i + TILE_ROWS);
+        norm_tile(p, i, size_min(i + TILE_ROWS, end));
 }
 
 /* Rotates n heads of row i by its position. */
@@ -142,7 +142,7 @@ static void store_work(void *context, size_t thread, size_t n_threads)
     size_t begin, end;
     share_rows(p, thread, n_threads, &begin, &end);
     for (size_t first = begin; first < end; first += TOGETHER) {
-        size_t last = end - first < TOGETHER ? end : first + TOGETHER;
+        size_t last = size_min(first + TOGETHER, end);
         for (size_t i = first; i < last; i++) {
             rotate_heads(p, i, scratch->q + i * s->n_heads * s->head_dim, s->n_heads);
             rotate_heads(p, i, scratch->k + i * s->n_kv_heads * s->head_dim, s->n_kv_heads);

@@ -155,7 +155,7 @@ static uint32_t take_page(struct kv_cache *cache)
 bool kv_cache_warm(struct kv_cache *cache, size_t ahead)
 {
     size_t all = kv_cache_bytes(cache), used = cache->used * cache->page_bytes;
-    size_t wanted = all - used < ahead ? all : used + ahead;
+    size_t wanted = used + size_min(ahead, all - used);
     if (cache->warm < used)
         cache->warm = used;
     if (cache->warm >= wanted)

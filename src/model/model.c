@@ -66,15 +66,12 @@ static enum status allocate_scratch(struct model *model, struct error *err)
 static size_t widest_input(const struct hyperparameters *s)
 {
     size_t q = s->n_heads * s->head_dim;
-    return s->dim > q ? s->dim : q;
+    return size_max(s->dim, q);
 }
 
 static size_t widest_matrix(const struct hyperparameters *s, size_t adapter_rank)
 {
-    size_t widest = widest_input(s);
-    if (s->ffn_dim > widest)
-        widest = s->ffn_dim;
-    return adapter_rank > widest ? adapter_rank : widest;
+    return size_max(size_max(widest_input(s), s->ffn_dim), adapter_rank);
 }
 
 /* The last part of a folder's path, whether or not it ends with slashes. */

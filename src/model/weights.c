@@ -180,11 +180,19 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
 
 /* --- Packing --- */
 
-static struct matrix *layer_matrix_at(struct layer_weights *w, size_t i)
+/* Matrix i of those that layers multiply with. */
+static struct matrix *product_matrix(const struct weights *weights, size_t i)
 {
+    struct layer_weights *w = &weights->layers[i / MATRICES_OF_LAYER];
     struct matrix *all[MATRICES_OF_LAYER] = {&w->q,    &w->k,  &w->v,   &w->o,
                                              &w->gate, &w->up, &w->down};
-    return all[i];
+    return all[i % MATRICES_OF_LAYER];
+}
+
+/* Bytes as the checkpoint has it. */
+static size_t stored_bytes(const struct matrix *m)
+{
+    return m->rows * m->row_bytes;
 }
 
 /* Packs into `at` and returns the place behind it. `keeps`: the matrix is needed as it was, too. */
@@ -195,7 +203,7 @@ static char *pack(struct matrix *m, const struct compute *compute, bool keeps, c
         return at;
     matmul_pack(compute, m, at);
     if (!keeps)
-        mem_drop_mapped(m->data, m->rows * m->row_bytes);
+        mem_drop_mapped(m->data, stored_bytes(m));
     return at + bytes;
 }
 
@@ -206,11 +214,7 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
     bool fits = true;
     for (size_t i = 0; i < n; i++)
         fits = fits &&
-               size_add(total,
-                        matmul_packed_bytes(compute,
-                                            layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER],
-                                                            i % MATRICES_OF_LAYER)),
-                        &total);
+               size_add(total, matmul_packed_bytes(compute, product_matrix(weights, i)), &total);
     if (!total)
         return STATUS_OK;
     if (!fits || !(weights->packed = mem_map(total)))
@@ -218,8 +222,7 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
     weights->packed_bytes = total;
     char *at = weights->packed;
     for (size_t i = 0; i < n; i++)
-        at = pack(layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER),
-                  compute, false, at);
+        at = pack(product_matrix(weights, i), compute, false, at);
     pack(&weights->head, compute, in_memory && weights->head.data == weights->embedding.data, at);
     return STATUS_OK;
 }
@@ -227,21 +230,20 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
 size_t weights_read_bytes(const struct matrix *m, const struct compute *compute)
 {
     size_t packed = m->packed ? matmul_packed_bytes(compute, m) : 0;
-    return packed ? packed : m->rows * m->row_bytes;
+    return packed ? packed : stored_bytes(m);
 }
 
 static void add_run(const struct matrix *m, struct memory_run *runs, size_t *n)
 {
     if (!m->packed)
-        runs[(*n)++] = (struct memory_run){m->data, m->rows * m->row_bytes};
+        runs[(*n)++] = (struct memory_run){m->data, stored_bytes(m)};
 }
 
 size_t weights_runs(const struct weights *weights, size_t n_layers, struct memory_run *runs)
 {
     size_t n = 0;
     for (size_t i = 0; i < n_layers * MATRICES_OF_LAYER; i++)
-        add_run(layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER),
-                runs, &n);
+        add_run(product_matrix(weights, i), runs, &n);
     add_run(&weights->head, runs, &n);
     if (weights->packed)
         runs[n++] = (struct memory_run){weights->packed, weights->packed_bytes};
@@ -253,8 +255,7 @@ void weights_of_layers(const struct weights *weights, size_t n_layers,
 {
     *n = *bytes = 0;
     for (size_t i = 0; i < n_layers * MATRICES_OF_LAYER; i++) {
-        const struct matrix *m =
-            layer_matrix_at(&weights->layers[i / MATRICES_OF_LAYER], i % MATRICES_OF_LAYER);
+        const struct matrix *m = product_matrix(weights, i);
         *n += m->rows * m->cols;
         *bytes += weights_read_bytes(m, compute);
     }

@@ -136,8 +136,7 @@ static enum status run_window(struct measurement *m, const int32_t *window, size
     }
     enum status status = STATUS_OK;
     for (size_t begin = 0; begin < n && !status; begin += ROWS_PER_PASS)
-        status = run_rows(m, window, begin, n - begin < ROWS_PER_PASS ? n - begin : ROWS_PER_PASS,
-                          n / 2, n, err);
+        status = run_rows(m, window, begin, size_min(n - begin, ROWS_PER_PASS), n / 2, n, err);
     return status;
 }
 

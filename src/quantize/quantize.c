@@ -28,7 +28,7 @@ static enum status write_chunks(struct job *job, struct gguf_writer *w, const st
     for (; left; left -= c->n_rows) {
         if (options->cancel && atomic_load(options->cancel))
             return error_set(err, STATUS_CANCELLED, "stopped; nothing was written");
-        c->n_rows = left < most ? left : most;
+        c->n_rows = size_min(left, most);
         enum status status = convert_rows(&job->converter, c, err);
         if (status)
             return error_prefix(err, "%s: tensor %s", tensor->file, tensor->name);

@@ -1,4 +1,5 @@
 #include "serve/framing.h"
+#include "base/size.h"
 
 #include <microhttpd.h>
 #include <stdio.h>
@@ -54,6 +55,6 @@ const char *framing_path(const char *target, char *authority, size_t size)
         return target;
     host += strlen("://");
     size_t n = strcspn(host, "/");
-    snprintf(authority, size, "%.*s", (int)(n < size ? n : size), host);
+    snprintf(authority, size, "%.*s", (int)size_min(n, size), host);
     return host[n] ? host + n : "/";
 }

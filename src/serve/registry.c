@@ -87,15 +87,10 @@ static size_t rest_of_budget(const struct registry *r, const struct resident *m)
     return r->budget > m->file_bytes ? r->budget - m->file_bytes : 0;
 }
 
-static size_t least_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The cache without which a model is not worth loading. */
 static size_t least_cache(const struct registry *r, const struct resident *m)
 {
-    return least_of((size_t)64 << 20, rest_of_budget(r, m));
+    return size_min((size_t)64 << 20, rest_of_budget(r, m));
 }
 
 /* The budget less the weights of all models, in equal shares where that leaves something worth
@@ -261,7 +256,7 @@ static bool load(struct registry *r, struct resident *m, struct api_error *error
     struct error err = {0};
     struct engine_options options = r->options.engine;
     size_t room = r->budget - r->used - m->file_bytes;
-    options.cache_bytes = room ? least_of(cache_share(r, m), room) : 1;
+    options.cache_bytes = room ? size_min(cache_share(r, m), room) : 1;
     options.adapters = m->adapter ? &m->adapter->choice : NULL;
     options.n_adapters = m->adapter ? 1 : 0;
     m->adapter_stamp = adapter_stamp(m);

@@ -227,7 +227,7 @@ static json_t *describe(const struct exchange *x, const struct run *run)
 static json_t *describe_all(const struct exchange *x, const struct run_list *list)
 {
     json_t *runs = json_array();
-    size_t n = list->count < MAX_LISTED ? list->count : MAX_LISTED;
+    size_t n = size_min(list->count, MAX_LISTED);
     for (size_t i = 0; i < n; i++) {
         json_t *entry = describe(x, &list->items[i]);
         if (entry)

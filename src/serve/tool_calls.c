@@ -1,4 +1,5 @@
 #include "serve/tool_calls.h"
+#include "base/size.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ static size_t count_blanks(const char *text, size_t length)
 /* How much of the end may be blanks and the beginning of a call's tag. */
 static size_t held_back(const struct strbuf *held)
 {
-    size_t tag = held->length < BEGIN_LENGTH - 1 ? held->length : BEGIN_LENGTH - 1;
+    size_t tag = size_min(held->length, BEGIN_LENGTH - 1);
     while (tag > 0 && memcmp(held->data + held->length - tag, begin_tag, tag) != 0)
         tag--;
     return tag + count_blanks(held->data, held->length - tag);

@@ -1,4 +1,5 @@
 #include "text/added_tokens.h"
+#include "base/size.h"
 #include "base/vocab_source.h"
 #include "text/unicode.h"
 
@@ -39,7 +40,7 @@ enum status added_tokens_add(struct added_tokens *added, struct token_table *tok
 static int compare_tokens(const void *left, const void *right)
 {
     const struct added_token *a = left, *b = right;
-    size_t n = a->length < b->length ? a->length : b->length;
+    size_t n = size_min(a->length, b->length);
     int order = memcmp(a->text, b->text, n);
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }

@@ -1,4 +1,5 @@
 /* Filters that make or read text. */
+#include "base/size.h"
 #include "text/template_value.h"
 
 #include <errno.h>
@@ -216,7 +217,7 @@ static void add_unescaped(struct text_builder *b, struct text_ref text)
         }
         if (!used && rest.length > 3 && rest.data[0] == '&' && rest.data[1] == '#') {
             char digits[12] = {0}, *end;
-            memcpy(digits, rest.data + 2, rest.length - 2 < 11 ? rest.length - 2 : 11);
+            memcpy(digits, rest.data + 2, size_min(rest.length - 2, 11));
             bool hex = (digits[0] | 32) == 'x';
             unsigned long c = strtoul(digits + hex, &end, hex ? 16 : 10);
             if (end > digits + hex && *end == ';') {

@@ -1,4 +1,5 @@
 /* Parsing statements: the tags. */
+#include "base/size.h"
 #include "text/template_ast.h"
 
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 const struct token *peek_token(const struct parser *p, size_t ahead)
 {
     size_t last = p->tokens.count - 1;
-    return &p->tokens.items[p->at + ahead < last ? p->at + ahead : last];
+    return &p->tokens.items[size_min(p->at + ahead, last)];
 }
 
 bool token_is_name(const struct token *token, const char *name)

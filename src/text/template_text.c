@@ -1,4 +1,5 @@
 /* Strings: making them, and str() and repr() of all values. */
+#include "base/size.h"
 #include "base/utf8.h"
 #include "text/template_ast.h"
 
@@ -17,8 +18,8 @@ static bool text_reserve(struct text_builder *b, size_t extra)
         return false;
     if (size_add(b->length, extra, &needed) && needed <= b->capacity)
         return true;
-    size_t capacity = needed > doubled ? needed : doubled;
-    capacity = capacity < 64 ? 64 : capacity;
+    size_t capacity = size_max(needed, doubled);
+    capacity = size_max(capacity, 64);
     char *data = render_take(b->r, capacity, 1);
     if (!data) {
         b->failed = true;
@@ -213,7 +214,7 @@ static void add_plain_digits(struct text_builder *b, const char *digits, int exp
         return;
     }
     size_t whole = (size_t)exponent + 1;
-    builder_add(b, digits, n < whole ? n : whole);
+    builder_add(b, digits, size_min(n, whole));
     builder_add_repeat(b, "0", 1, n < whole ? whole - n : 0);
     builder_add_char(b, '.');
     if (n > whole)

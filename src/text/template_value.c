@@ -1,5 +1,6 @@
 /* Values: truth, equality, order, lists and dicts. */
 #include "text/template_value.h"
+#include "base/size.h"
 
 #include <math.h>
 #include <string.h>
@@ -147,7 +148,7 @@ static enum order order_numbers(struct value a, struct value b)
 
 static enum order order_texts(struct text_ref a, struct text_ref b)
 {
-    size_t n = a.length < b.length ? a.length : b.length;
+    size_t n = size_min(a.length, b.length);
     int difference = n ? memcmp(a.data, b.data, n) : 0;
     return difference ? order_of(difference)
                       : order_of(a.length < b.length ? -1 : a.length > b.length);
@@ -226,7 +227,7 @@ bool value_equal(struct render *r, struct value a, struct value b, bool *equal)
 static bool order_lists(struct render *r, const char *operator_, const struct value_list *a,
                         const struct value_list *b, enum order *order)
 {
-    size_t n = a->count < b->count ? a->count : b->count;
+    size_t n = size_min(a->count, b->count);
     for (size_t i = 0; i < n; i++) {
         bool equal;
         if (!value_equal(r, a->items[i], b->items[i], &equal))
@@ -508,8 +509,8 @@ static bool sort_positions(struct render *r, const struct value *keys, bool reve
     size_t *from = *positions, *to = spare;
     for (size_t width = 1; width < n; width *= 2) {
         for (size_t begin = 0; begin < n; begin += 2 * width) {
-            size_t middle = begin + width < n ? begin + width : n;
-            size_t end = begin + 2 * width < n ? begin + 2 * width : n;
+            size_t middle = size_min(begin + width, n);
+            size_t end = size_min(begin + 2 * width, n);
             if (!merge_runs(r, keys, reverse, from, to, (size_t[]){begin, middle, end}))
                 return false;
         }

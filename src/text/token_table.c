@@ -1,4 +1,5 @@
 #include "text/token_table.h"
+#include "base/size.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 #include "base/vocab_source.h"
@@ -78,7 +79,7 @@ static bool resize_slots(struct token_table *table, size_t count)
 static bool grow_entries(struct token_table *table, size_t size)
 {
     if (size > table->capacity) {
-        size_t capacity = table->capacity * 2 > size ? table->capacity * 2 : size;
+        size_t capacity = size_max(table->capacity * 2, size);
         struct token_entry *entries = mem_resize(table->entries, capacity, sizeof *entries);
         if (!entries)
             return false;
@@ -98,7 +99,7 @@ enum status token_table_reserve(struct token_table *table, size_t count, struct 
         return error_set(err, STATUS_LIMIT, "the vocabulary has %zu tokens; at most %d fit", count,
                          TOKEN_ID_LIMIT);
     size_t size = table->size;
-    if (!resize_slots(table, count) || !grow_entries(table, count > size ? count : size))
+    if (!resize_slots(table, count) || !grow_entries(table, size_max(count, size)))
         return error_memory(err, "the vocabulary");
     table->size = size;
     return STATUS_OK;

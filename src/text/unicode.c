@@ -1,4 +1,5 @@
 #include "text/unicode.h"
+#include "base/size.h"
 #include "base/utf8.h"
 
 #include <utf8proc.h>
@@ -64,7 +65,7 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *c)
 size_t unicode_broken_length(const char *text, size_t length)
 {
     uint32_t c;
-    for (size_t n = length < 3 ? length : 3; n > 1; n--)
+    for (size_t n = size_min(length, 3); n > 1; n--)
         if (utf8_decode(text, n, &c) == 0)
             return n;
     return 1;

@@ -1,4 +1,5 @@
 #include "train/attention.h"
+#include "base/size.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -16,7 +17,7 @@ static size_t longest_example(const struct attention *a)
     size_t longest = 0;
     for (size_t i = 0; i < a->n_examples; i++) {
         size_t length = a->starts[i + 1] - a->starts[i];
-        longest = length > longest ? length : longest;
+        longest = size_max(length, longest);
     }
     return longest;
 }
@@ -57,7 +58,7 @@ struct tile {
 
 static struct tile find_tile(const struct attention *a, size_t begin, size_t length)
 {
-    struct tile t = {.begin = begin, .end = begin + TILE < length ? begin + TILE : length};
+    struct tile t = {.begin = begin, .end = size_min(begin + TILE, length)};
     if (a->window && begin + 1 > a->window)
         t.low = begin + 1 - a->window;
     t.width = t.end - t.low;

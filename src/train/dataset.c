@@ -219,7 +219,7 @@ static enum status add_example(struct dataset *d, const struct example *e, size_
     size_t n = e->ids.count ? e->ids.count - 1 : 0, learned = 0;
     for (size_t i = 1; i <= n; i++)
         learned += e->labels[i] != NO_LABEL;
-    d->longest = n > d->longest ? n : d->longest;
+    d->longest = size_max(n, d->longest);
     if (!learned || n > max_rows) {
         d->n_empty += !learned;
         d->n_too_long += learned > 0;

@@ -1,4 +1,5 @@
 #include "train/network.h"
+#include "base/size.h"
 #include "model/rope.h"
 
 #include <math.h>
@@ -391,8 +392,8 @@ static bool allocate_scratch(struct network *n)
 static bool allocate_linear_space(struct network *n, const struct network_options *o)
 {
     const struct hyperparameters *s = &n->shape;
-    size_t widest = s->dim > s->ffn_dim ? s->dim : s->ffn_dim;
-    widest = widest > n->heads_dim ? widest : n->heads_dim;
+    size_t widest = size_max(s->dim, s->ffn_dim);
+    widest = size_max(widest, n->heads_dim);
     n->space = (struct linear_space){.gemm = &n->gemm, .kernels = o->kernels};
     n->space.row = allocate(n, widest, 1, sizeof(float));
     if (!o->lora)

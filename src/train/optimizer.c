@@ -1,4 +1,5 @@
 #include "train/optimizer.h"
+#include "base/size.h"
 #include "train/ops.h"
 
 #include <math.h>
@@ -54,7 +55,7 @@ static void sum_blocks(void *context, size_t begin, size_t end)
     struct optimizer *o = context;
     const struct parameters *p = o->parameters;
     for (size_t i = begin; i < end; i++) {
-        size_t at = i * NORM_BLOCK, n = p->total - at < NORM_BLOCK ? p->total - at : NORM_BLOCK;
+        size_t at = i * NORM_BLOCK, n = size_min(p->total - at, NORM_BLOCK);
         o->partial[i] = o->gemm->kernels->square_sum(p->gradients + at, n);
     }
 }

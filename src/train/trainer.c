@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/size.h"
 #include "train/dataset.h"
 #include "train/export.h"
 #include "train/log.h"
@@ -114,7 +115,7 @@ static enum status choose_sizes(struct trainer *t, struct error *err)
     const struct trainer_options *o = t->options;
     size_t micro = o->micro_tokens ? o->micro_tokens : DEFAULT_MICRO_TOKENS;
     size_t context = checkpoint_hyperparameters(t->checkpoint)->context_length;
-    t->max_rows = o->batch_tokens < micro ? o->batch_tokens : micro;
+    t->max_rows = size_min(o->batch_tokens, micro);
     t->max_length = o->max_length ? o->max_length : context;
     if (t->max_length > context)
         t->max_length = context;
