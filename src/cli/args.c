@@ -87,6 +87,8 @@ static bool list_add(struct string_list *list, const char *item)
     return true;
 }
 
+_Static_assert(MAX_THREADS == 1024, "what store_value() says");
+
 /* NULL, or what the value should have been. */
 static const char *store_value(const struct option *o, const char *value)
 {
@@ -108,7 +110,6 @@ static const char *store_value(const struct option *o, const char *value)
         *(size_t *)o->target = (size_t)number;
         return NULL;
     case OPTION_THREADS:
-        _Static_assert(MAX_THREADS == 1024, "what is said below");
         if (!parse_u64(value, &number) || number > MAX_THREADS)
             return "a whole number from 0 to 1024";
         *(size_t *)o->target = (size_t)number;
