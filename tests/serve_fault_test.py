@@ -363,11 +363,13 @@ class Security(unittest.TestCase):
             with urllib.request.urlopen(server.url + "/health", context=context) as reply:
                 self.assertEqual(reply.status, 200)
         junk = MODELS / "junk.pem"
+        (MODELS / "junk.gguf").write_bytes(b"GGUF")
         junk.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         for certificate, key in ((DATA / "serve_key.pem", DATA / "serve_key.pem"),
                                  (junk, DATA / "serve_key.pem"), (DATA / "serve_cert.pem", junk)):
+            # Told before a model is opened, which this one could not be.
             with self.assertRaisesRegex(AssertionError, "TLS.*PEM"):
-                Server("--tls-cert", str(certificate), "--tls-key", str(key))
+                Server("--tls-cert", str(certificate), "--tls-key", str(key), models=("junk.gguf",))
         with self.assertRaisesRegex(AssertionError, "belong together"):
             Server("--tls-cert", str(DATA / "serve_cert.pem"))
 

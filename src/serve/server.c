@@ -356,16 +356,43 @@ static size_t keep_escapes(void *context, struct MHD_Connection *connection, cha
     return strlen(text);
 }
 
+/* For MHD_OPTION_ARRAY: of certificate and key, where there are any. */
+struct tls_options {
+    struct MHD_OptionItem items[3];
+};
+
+static struct tls_options tls_options(const struct serve_options *o)
+{
+    if (!o->certificate)
+        return (struct tls_options){{{MHD_OPTION_END, 0, NULL}}};
+    return (struct tls_options){{{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
+                                 {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->private_key},
+                                 {MHD_OPTION_END, 0, NULL}}};
+}
+
+/* Whether a daemon starts with them, before models take their time to load. */
+static enum status check_tls(const struct serve_options *o, struct error *err)
+{
+    struct tls_options tls = tls_options(o);
+    if (!o->certificate)
+        return STATUS_OK;
+    struct MHD_Daemon *trial =
+        MHD_start_daemon(MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, NULL,
+                         MHD_OPTION_ARRAY, tls.items, MHD_OPTION_END);
+    if (!trial)
+        return error_set(err, STATUS_INVALID,
+                         "cannot start with TLS: are the certificate and the key in PEM format, "
+                         "and do they belong together?");
+    MHD_stop_daemon(trial);
+    return STATUS_OK;
+}
+
 static enum status start_daemon(struct server *s, struct error *err)
 {
     const struct serve_options *o = &s->options;
+    struct tls_options tls = tls_options(o);
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                      MHD_USE_POLL | MHD_USE_ITC;
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->private_key},
-        {MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     if (o->certificate)
         flags |= MHD_USE_TLS;
     s->daemon = MHD_start_daemon(
@@ -373,12 +400,8 @@ static enum status start_daemon(struct server *s, struct error *err)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, s,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections, MHD_OPTION_ARRAY,
-        o->certificate ? tls : none, MHD_OPTION_END);
-    if (!s->daemon && o->certificate)
-        return error_set(err, STATUS_INVALID,
-                         "cannot start with TLS: are the certificate and the key in PEM format, "
-                         "and do they belong together?");
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections, MHD_OPTION_ARRAY, tls.items,
+        MHD_OPTION_END);
     if (!s->daemon)
         return error_set(err, STATUS_IO, "cannot start the HTTP server");
     s->listener = -1; /* the daemon's now */
@@ -396,7 +419,9 @@ enum status server_start(const struct serve_options *options, struct server **ou
     s->listener = -1;
     if (getrandom(&s->id_seed, sizeof s->id_seed, 0) != sizeof s->id_seed)
         s->id_seed = (uint64_t)(clock_seconds() * 1e9);
-    enum status status = open_listener(s, err);
+    enum status status = check_tls(options, err);
+    if (!status)
+        status = open_listener(s, err);
     if (!status)
         status = access_log_open(s->options.log_path, s->options.log_to_stderr, &s->log, err);
     if (!status)
