@@ -1,5 +1,7 @@
 /* Products of quantized weights: every table, packed and as in the file, gives the bits of the
  * plain ones; and they are close to what the values say. */
+#include "amx_emulated.h"
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "kernels/half.h"
 #include "kernels/matmul.h"
@@ -186,6 +188,10 @@ static void check_table(const char *isa, struct trial *p, const float *expected)
     quant_available(isa, kernels);
     for (size_t i = 0; kernels[i]; i++)
         check_kernels(isa, kernels[i], p, expected);
+#if defined(__x86_64__)
+    if (cpu_features()->avx512_vnni && !strcmp(isa, "avx512"))
+        check_kernels(isa, &quant_amx_emulated, p, expected);
+#endif
 }
 
 /* What this machine is known to have, where that is told; "none": floats. */

@@ -144,31 +144,26 @@ INLINE void multiply_tile(const struct panel_format *f, const struct quant_job *
         _mm512_mask_storeu_ps(to + r * job->out.stride, r < rows ? mask : 0, y[r]);
 }
 
-/* Blocks [first, first + n) of panel p. */
 INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, size_t n_rows,
-                           size_t p, const uint8_t *panel, size_t first, size_t n)
+                           struct chunk c)
 {
     const struct panel_format *f = &panel_formats[type];
     struct scratch *s = job->scratch;
-    __mmask16 mask = first_lanes(outputs_of(job, p, 1));
-    spread_chunk(type, true, panel, first, n, &s->w);
+    size_t n = c.end - c.begin, first = c.panel * PANEL_OUTPUTS;
+    __mmask16 mask = first_lanes(outputs_of(job, c.panel, 1));
+    spread_chunk(type, true, job->data + c.panel * panel_bytes(f, job->a->n_blocks), c.begin, n,
+                 &s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
-        multiply_tile(f, job, r, size_min(n_rows - r, TILE_ROWS), first, n, s,
-                      job->out.y + (p * PANEL_OUTPUTS - job->out.begin),
-                      job->bias ? job->bias + p * PANEL_OUTPUTS : NULL, mask);
+        multiply_tile(f, job, r, size_min(n_rows - r, TILE_ROWS), c.begin, n, s,
+                      job->out.y + (first - job->out.begin), job->bias ? job->bias + first : NULL,
+                      mask);
 }
 
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t n_rows)
 {
-    const struct panel_format *f = &panel_formats[type];
-    size_t blocks = job->a->n_blocks, bytes = panel_bytes(f, blocks), band = band_blocks(n_rows);
-    for (size_t b = 0; b < blocks; b += band) {
-        size_t end = size_min(b + band, blocks);
-        for (size_t p = first_panel(job); p * PANEL_OUTPUTS < job->out.end; p++)
-            for (size_t first = b; first < end; first += SPREAD_BLOCKS)
-                multiply_chunk(type, job, n_rows, p, job->data + p * bytes, first,
-                               size_min(end - first, SPREAD_BLOCKS));
-    }
+    const struct walk w = walk_chunks(job, n_rows);
+    for (struct chunk c = chunk_at(&w, w.first, 0); c.panel < w.end; c = chunk_after(&w, c))
+        multiply_chunk(type, job, n_rows, c);
 }
 
 #define TILES_OF(type)                                                                             \

@@ -22,11 +22,6 @@
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
 
-/* Blocks [begin, end) of a panel, or for many rows of SPREAD_PANELS from it on. */
-struct chunk {
-    size_t panel, begin, end;
-};
-
 /* A chunk, its weights and its outputs. */
 struct span {
     struct chunk chunk, next;    /* and what follows it */
@@ -283,48 +278,16 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     multiply_groups(type, false, job, &span, first_row);
 }
 
-/* The order of chunks: all panels of a job, so many at a time, meet a band of blocks, in chunks of
- * `length`, before the next band. */
-struct walk {
-    size_t first, end, panels; /* panels; at a time */
-    size_t blocks, length;
-};
-
-INLINE struct chunk chunk_at(const struct walk *w, size_t panel, size_t begin, size_t end)
-{
-    return (struct chunk){panel, begin, size_min(begin + w->length, end)};
-}
-
-/* band, band_end: the blocks that this one is from. Behind the last chunk: what another job may
- * begin with. */
-INLINE struct chunk chunk_after(const struct walk *w, struct chunk c, size_t band, size_t band_end)
-{
-    if (c.end < band_end)
-        return chunk_at(w, c.panel, c.end, band_end);
-    if (c.panel + w->panels < w->end)
-        return chunk_at(w, c.panel + w->panels, band, band_end);
-    if (band_end < w->blocks)
-        return chunk_at(w, w->first, band_end, w->blocks);
-    return chunk_at(w, c.panel + w->panels, 0, w->blocks);
-}
-
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t first_row)
 {
-    size_t blocks = job->a->n_blocks, rows = job->a->n_rows - first_row;
+    size_t rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
-    const struct walk w = {.first = first_panel(job),
-                           .end = (job->out.end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
-                           .panels = few ? 1 : SPREAD_PANELS,
-                           .blocks = blocks,
-                           .length = few ? blocks : SPREAD_BLOCKS};
-    size_t band = few ? blocks : band_blocks(rows);
-    for (size_t b = 0; b < blocks; b += band)
-        for (size_t p = w.first; p < w.end; p += w.panels)
-            for (size_t i = b, end = size_min(b + band, blocks); i < end; i += w.length) {
-                struct chunk chunk = chunk_at(&w, p, i, end);
-                multiply_chunk(type, few, job, first_row, chunk, chunk_after(&w, chunk, b, end));
-            }
+    const struct walk w = few ? walk_whole_panels(job) : walk_chunks(job, rows);
+    for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
+        next = chunk_after(&w, c);
+        multiply_chunk(type, few, job, first_row, c, next);
+    }
 }
 
 #define PANELS_OF(type)                                                                            \

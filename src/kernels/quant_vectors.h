@@ -141,26 +141,65 @@ INLINE void load_spread(const struct spread *s, size_t b, size_t lane, struct ve
 
 /* --- A share's panels --- */
 
-/* How many blocks of `n_rows` activations stay in the second cache while a share's panels pass: a
- * multiple of SPREAD_BLOCKS. */
-INLINE size_t band_blocks(size_t n_rows)
-{
-    enum { BAND_BYTES = 1 << 18 };
-    size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
-    return chunks ? chunks * SPREAD_BLOCKS : SPREAD_BLOCKS;
-}
-
-/* The first; a share that is empty begins where the matrix ends, not on a panel. */
-INLINE size_t first_panel(const struct quant_job *job)
-{
-    return (job->out.begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS;
-}
-
 /* How many outputs of n panels there are, from panel p on. */
 INLINE size_t outputs_of(const struct quant_job *job, size_t p, size_t n)
 {
     size_t left = job->out.end - p * PANEL_OUTPUTS;
     return size_min(left, n * PANEL_OUTPUTS);
+}
+
+/* Blocks [begin, end) of a panel, or of as many side by side as a walk takes at a time. */
+struct chunk {
+    size_t panel, begin, end;
+};
+
+/* The order of chunks: all panels, so many at a time, meet a band of blocks, in chunks of `length`,
+ * before the next band. */
+struct walk {
+    size_t first, end, panels; /* panels; at a time */
+    size_t blocks, band, length;
+};
+
+/* One panel after the other. A share that is empty begins where the matrix ends, not on a panel. */
+INLINE struct walk walk_whole_panels(const struct quant_job *job)
+{
+    size_t blocks = job->a->n_blocks;
+    return (struct walk){.first = (job->out.begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
+                         .end = (job->out.end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
+                         .panels = 1,
+                         .blocks = blocks,
+                         .band = blocks,
+                         .length = blocks};
+}
+
+/* Chunks as they are spread out, for n_rows rows: a band of their blocks stays in the second cache
+ * while the panels pass. */
+INLINE struct walk walk_chunks(const struct quant_job *job, size_t n_rows)
+{
+    enum { BAND_BYTES = 1 << 18 };
+    struct walk w = walk_whole_panels(job);
+    size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
+    w.panels = SPREAD_PANELS;
+    w.length = SPREAD_BLOCKS;
+    w.band = size_max(chunks, 1) * SPREAD_BLOCKS;
+    return w;
+}
+
+INLINE struct chunk chunk_at(const struct walk *w, size_t panel, size_t begin)
+{
+    return (struct chunk){panel, begin, size_min(begin + w->length, w->blocks)};
+}
+
+/* Behind the last one, in panel w->end or beyond: what another job may begin with. */
+INLINE struct chunk chunk_after(const struct walk *w, struct chunk c)
+{
+    size_t band = c.begin / w->band * w->band, band_end = size_min(band + w->band, w->blocks);
+    if (c.end < band_end)
+        return chunk_at(w, c.panel, c.end);
+    if (c.panel + w->panels < w->end)
+        return chunk_at(w, c.panel + w->panels, band);
+    return band_end < w->blocks ? chunk_at(w, w->first, band_end)
+                                : chunk_at(w, c.panel + w->panels, 0);
 }
 
 #endif
