@@ -86,7 +86,7 @@ static void pack_all(struct bench *b)
     b->packed = b->packed_bytes ? mem_map(b->copies * b->packed_bytes) : NULL;
     for (size_t i = 0; i < b->copies && b->packed; i++) {
         w.data = b->stored + i * bytes;
-        matmul_pack(&b->compute, &w, b->packed + i * b->packed_bytes);
+        matmul_pack(&b->compute, &w, NULL, b->packed + i * b->packed_bytes);
     }
 }
 

@@ -1,4 +1,5 @@
 /* The foundation: memory, strings, UTF-8, JSON, the thread pool. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
@@ -9,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -55,6 +57,32 @@ static void test_mem_populate(void **state)
     assert_true(mem_populate(block, size, size) == size);
     assert_string_equal(block + 100, "kept");
     mem_unmap(block, size);
+}
+
+/* The bytes that the mapping has, until the file is cut short behind its back. */
+static void test_file_map_copy(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    char path[] = "/tmp/tandem-base-test-XXXXXX";
+    uint8_t data[1000];
+    struct file_map map;
+    struct error err = {0};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (uint32_t i = 0; i < SIZE; i += sizeof i)
+        assert_int_equal(write(fd, &i, sizeof i), sizeof i);
+    assert_int_equal(file_map(path, &map, &err), STATUS_OK);
+    for (size_t at = 0; at + sizeof data <= SIZE; at += 12345) {
+        assert_true(file_map_copy(&map, map.data + at, sizeof data, data));
+        assert_memory_equal(data, map.data + at, sizeof data);
+    }
+    assert_int_equal(ftruncate(fd, SIZE / 2), 0);
+    assert_true(file_map_copy(&map, map.data, sizeof data, data));
+    assert_false(file_map_copy(&map, map.data + SIZE / 2 - 10, sizeof data, data));
+    file_unmap(&map);
+    close(fd);
+    unlink(path);
 }
 
 static void test_strbuf_limit_is_sticky(void **state)
@@ -174,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mem_array_refuses_overflow),
         cmocka_unit_test(test_mem_populate),
+        cmocka_unit_test(test_file_map_copy),
         cmocka_unit_test(test_strbuf_limit_is_sticky),
         cmocka_unit_test(test_utf8_rejects_what_is_not_utf8),
         cmocka_unit_test(test_json_lines_stay_on_one_line),

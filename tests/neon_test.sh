@@ -12,7 +12,7 @@ cd "$TANDEM_SOURCE"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 sources=
-for name in cpu error memory thread_pool work_shares; do
+for name in cpu error file memory strbuf thread_pool work_shares; do
     sources="$sources src/base/$name.c"
 done
 for name in attention bitsandbytes fit_scalar kernels matmul matmul_floats neon quant scalar scalar_blocks tensor_type; do
@@ -20,7 +20,8 @@ for name in attention bitsandbytes fit_scalar kernels matmul matmul_floats neon 
 done
 compile() {
     "$compiler" -std=gnu17 -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -D_GNU_SOURCE \
-        -ffp-contract=off -fno-math-errno -Isrc -Itests/standin -static -pthread "$@"
+        -ffp-contract=off -fno-math-errno -Isrc -Itests/standin -static -pthread \
+        -ffunction-sections -Wl,--gc-sections "$@" # what is not called needs nothing
 }
 compile -march=armv8.2-a+dotprod -c src/kernels/quant_neon.c -o "$folder/quant_neon.o"
 for test in kernels_test quant_test; do

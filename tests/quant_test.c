@@ -2,6 +2,7 @@
  * plain ones; and they are close to what the values say. */
 #include "amx_emulated.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "kernels/half.h"
 #include "kernels/matmul.h"
@@ -111,7 +112,7 @@ static bool pack(const struct compute *c, struct trial *p)
     size_t bytes = matmul_packed_bytes(c, &p->w);
     if (!bytes)
         return false;
-    matmul_pack(c, &p->w, guarded_create(&p->packed, bytes));
+    matmul_pack(c, &p->w, NULL, guarded_create(&p->packed, bytes));
     return true;
 }
 
@@ -221,6 +222,46 @@ static void test_same_bits_everywhere(void **state)
             release(&p);
         }
     }
+}
+
+/* Panels of a matrix in several pieces, read past the mapping and through it; rows too long for
+ * a thread's memory are read through it, too. */
+static void check_packing_from_file(enum tensor_type type, size_t rows, size_t cols)
+{
+    char path[] = "/tmp/tandem-quant-test-XXXXXX";
+    struct file_map map;
+    struct error err = {0};
+    struct trial p = make(type, rows, cols, 1);
+    struct compute c = start(NULL, 3, 1024);
+    size_t bytes = matmul_packed_bytes(&c, &p.w), size = 1 + rows * p.w.row_bytes;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, p.stored, size) == (ssize_t)size);
+    assert_int_equal(file_map(path, &map, &err), STATUS_OK);
+    struct matrix in_file = p.w;
+    in_file.data = map.data + 1;
+    void *from_memory = mem_aligned(64, bytes, 1), *from_file = mem_aligned(64, bytes, 1);
+    if (bytes) {
+        matmul_pack(&c, &p.w, NULL, from_memory);
+        matmul_pack(&c, &in_file, &map, from_file);
+        assert_memory_equal(from_memory, from_file, bytes);
+    }
+    p.w.packed = NULL;
+    mem_free(from_memory);
+    mem_free(from_file);
+    file_unmap(&map);
+    close(fd);
+    unlink(path);
+    compute_free(&c);
+    release(&p);
+}
+
+static void test_packing_from_a_file(void **state)
+{
+    (void)state;
+    check_packing_from_file(TYPE_Q4_0, 2000, 1056);
+    check_packing_from_file(TYPE_Q8_0, 499, 2048);
+    check_packing_from_file(TYPE_Q6_K, 520, 2048);
+    check_packing_from_file(TYPE_Q4_K, 17, 1 << 18);
 }
 
 /* Blocks of 32 that are no multiple of 256, as in Qwen2.5-0.5B. */
@@ -345,11 +386,9 @@ static void test_special_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_selection),
-        cmocka_unit_test(test_same_bits_everywhere),
-        cmocka_unit_test(test_odd_number_of_blocks),
-        cmocka_unit_test(test_largest_sums),
-        cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_selection),           cmocka_unit_test(test_same_bits_everywhere),
+        cmocka_unit_test(test_packing_from_a_file), cmocka_unit_test(test_odd_number_of_blocks),
+        cmocka_unit_test(test_largest_sums),        cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_special_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,17 +44,34 @@ enum status file_map(const char *path, struct file_map *map, struct error *err)
         if (data == MAP_FAILED)
             status = error_errno(err, "cannot map %s (%zu bytes)", path, size);
         else
-            *map = (struct file_map){.data = data, .size = size};
+            *map = (struct file_map){.data = data, .size = size, .fd = fd};
     }
-    close(fd);
+    if (!map->data)
+        close(fd);
     return status;
 }
 
 void file_unmap(struct file_map *map)
 {
-    if (map->data)
+    if (map->data) {
         munmap((void *)(uintptr_t)map->data, map->size);
+        close(map->fd);
+    }
     *map = (struct file_map){0};
+}
+
+bool file_map_copy(const struct file_map *map, const void *data, size_t size, void *to)
+{
+    off_t at = (const uint8_t *)data - map->data;
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pread(map->fd, (char *)to + done, size - done, at + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
 }
 
 static enum status read_exactly(int fd, const char *path, char *data, size_t size,

@@ -12,9 +12,14 @@
 struct file_map {
     const uint8_t *data;
     size_t size;
+    int fd; /* open while there are data */
 };
 enum status file_map(const char *path, struct file_map *map, struct error *err);
 void file_unmap(struct file_map *map);
+/* Reads `size` bytes at `data`, which is in the mapping, without touching it: where much is read
+ * once, faults and page tables would take longer than the copy. False where the file cannot be
+ * read so; the mapping is there still. */
+bool file_map_copy(const struct file_map *map, const void *data, size_t size, void *to);
 
 /* The whole file in memory with a NUL byte behind it, at most `limit` bytes (0: 1 GiB).
  * *data is freed by the caller with mem_free. */

@@ -230,6 +230,17 @@ size_t checkpoint_file_count(const struct checkpoint *cp)
     return cp->n_files;
 }
 
+const struct file_map *checkpoint_map_of(const struct checkpoint *cp, const void *data)
+{
+    for (size_t i = 0; i < cp->n_files; i++) {
+        const struct file_map *map = &cp->files[i].map;
+        uintptr_t begin = (uintptr_t)map->data, at = (uintptr_t)data;
+        if (at >= begin && at - begin < map->size)
+            return map;
+    }
+    return NULL;
+}
+
 const char *checkpoint_file(const struct checkpoint *cp, size_t index, size_t *bytes)
 {
     if (bytes)

@@ -67,6 +67,9 @@ void checkpoint_set_data(struct checkpoint *checkpoint, size_t index, enum tenso
 size_t checkpoint_file_count(const struct checkpoint *checkpoint);
 const char *checkpoint_file(const struct checkpoint *checkpoint, size_t index, size_t *bytes);
 
+/* The mapping of the weight file that the data are in; NULL where they are in memory. */
+const struct file_map *checkpoint_map_of(const struct checkpoint *checkpoint, const void *data);
+
 /* NULL when opened for its vocabulary alone and the file holds no model configuration. */
 const struct hyperparameters *checkpoint_hyperparameters(const struct checkpoint *checkpoint);
 const struct generation_defaults *checkpoint_generation(const struct checkpoint *checkpoint);

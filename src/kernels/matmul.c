@@ -318,22 +318,43 @@ size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w
 }
 
 struct packing {
+    const struct compute *compute;
     const struct matrix *w;
-    void *memory;
+    const struct file_map *file;
+    uint8_t *memory;
 };
 
-static void pack_work(void *context, size_t thread, size_t n_threads)
+/* Rows [begin, end), by way of `buffer` where they can be read from their file. */
+static void pack_rows(const struct packing *p, size_t begin, size_t end, void *buffer)
 {
-    const struct packing *p = context;
     const struct matrix *w = p->w;
-    size_t begin, end;
-    thread_share((w->rows + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS, 1, thread, n_threads, &begin, &end);
-    quant_pack(w->type, w->data, w->row_bytes, w->rows, w->cols, begin, end, p->memory);
+    const uint8_t *data = (const uint8_t *)w->data + begin * w->row_bytes;
+    size_t before = 0; /* bytes of the panels of the rows before */
+    quant_packed_bytes(w->type, begin, w->cols, &before);
+    if (p->file && file_map_copy(p->file, data, (end - begin) * w->row_bytes, buffer))
+        data = buffer;
+    quant_pack(w->type, data, w->row_bytes, end - begin, w->cols, p->memory + before);
 }
 
-void matmul_pack(const struct compute *compute, struct matrix *w, void *memory)
+/* A thread's panels, so many at a time that their rows stay in the second cache, in its scratch. */
+static void pack_work(void *context, size_t thread, size_t n_threads)
 {
-    struct packing p = {.w = w, .memory = memory};
+    enum { READ_BYTES = 1 << 18 };
+    struct packing p = *(const struct packing *)context;
+    const struct compute *c = p.compute;
+    size_t begin, end, room = c->scratch_floats * sizeof *c->scratch;
+    size_t step = size_max(READ_BYTES / p.w->row_bytes / PANEL_OUTPUTS, 1) * PANEL_OUTPUTS;
+    if (step * p.w->row_bytes > room)
+        p.file = NULL;
+    thread_share(p.w->rows, PANEL_OUTPUTS, thread, n_threads, &begin, &end);
+    for (size_t row = begin; row < end; row += step)
+        pack_rows(&p, row, size_min(row + step, end), c->scratch + thread * c->scratch_floats);
+}
+
+void matmul_pack(const struct compute *compute, struct matrix *w, const struct file_map *file,
+                 void *memory)
+{
+    struct packing p = {.compute = compute, .w = w, .file = file, .memory = memory};
     thread_pool_run(compute->pool, pack_work, &p);
     w->packed = memory;
 }

@@ -8,6 +8,7 @@
 #define TANDEM_KERNELS_MATMUL_H
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/thread_pool.h"
 #include "base/work_shares.h"
 #include "kernels/kernels.h"
@@ -46,8 +47,10 @@ void compute_free(struct compute *compute);
 /* Bytes that the matrix takes in panels; 0 where these kernels want it as it is. */
 size_t matmul_packed_bytes(const struct compute *compute, const struct matrix *w);
 /* Packs it into `memory` (matmul_packed_bytes, aligned to 64, owned by the caller), for as long as
- * w->packed is used; all threads take part. */
-void matmul_pack(const struct compute *compute, struct matrix *w, void *memory);
+ * w->packed is used; all threads take part. file: the mapping that w->data are in, or NULL; they
+ * are read from the file then, not through the mapping. */
+void matmul_pack(const struct compute *compute, struct matrix *w, const struct file_map *file,
+                 void *memory);
 
 /* Whether products with the matrix are of quantized activations (quant.h). */
 bool matmul_is_quantized(const struct compute *compute, const struct matrix *w);

@@ -192,12 +192,10 @@ FOR_QUANT_TYPES(PACK_OF)
 static pack_function *const pack_by_type[TYPE_COUNT] = {FOR_QUANT_TYPES(PACK_ENTRY)};
 
 void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t rows,
-                size_t cols, size_t begin, size_t end, uint8_t *packed)
+                size_t cols, uint8_t *packed)
 {
     size_t n_blocks = cols / QUANT_BLOCK, bytes = panel_bytes(&panel_formats[type], n_blocks);
-    for (size_t p = begin; p < end; p++) {
-        size_t first = p * PANEL_OUTPUTS, left = rows - first;
-        pack_by_type[type](data + first * row_bytes, row_bytes, size_min(left, PANEL_OUTPUTS),
-                           n_blocks, packed + p * bytes);
-    }
+    for (size_t first = 0; first < rows; first += PANEL_OUTPUTS, packed += bytes)
+        pack_by_type[type](data + first * row_bytes, row_bytes,
+                           size_min(rows - first, PANEL_OUTPUTS), n_blocks, packed);
 }

@@ -104,8 +104,9 @@ bool quant_amx_permitted(void);
 bool quant_supports(enum tensor_type type);
 /* Bytes of a packed matrix; false where it is too large. */
 bool quant_packed_bytes(enum tensor_type type, size_t rows, size_t cols, size_t *bytes);
-/* Packs panels [begin, end) of a matrix of `rows` rows. Missing rows of the last one are zeros. */
+/* Packs rows of a matrix, or some of them that begin with a panel. Missing rows of the last panel
+ * are zeros. */
 void quant_pack(enum tensor_type type, const uint8_t *data, size_t row_bytes, size_t rows,
-                size_t cols, size_t begin, size_t end, uint8_t *packed);
+                size_t cols, uint8_t *packed);
 
 #endif

@@ -127,8 +127,8 @@ static enum status set_up(struct model *model, const char *path,
     status = weights_bind(model->checkpoint, model->compute.kernels, &model->weights, err);
     if (status)
         return status;
-    status = weights_pack(&model->weights, model->shape->n_layers, &model->compute,
-                          model->quantized.memory, err);
+    status = weights_pack(model->checkpoint, &model->weights, model->shape->n_layers,
+                          &model->compute, model->quantized.memory, err);
     if (!status)
         status = activations_create(model->max_rows, widest_input(model->shape),
                                     &model->activations, err);

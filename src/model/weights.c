@@ -196,19 +196,21 @@ static size_t stored_bytes(const struct matrix *m)
 }
 
 /* Packs into `at` and returns the place behind it. `keeps`: the matrix is needed as it was, too. */
-static char *pack(struct matrix *m, const struct compute *compute, bool keeps, char *at)
+static char *pack(const struct checkpoint *checkpoint, struct matrix *m,
+                  const struct compute *compute, bool keeps, char *at)
 {
     size_t bytes = matmul_packed_bytes(compute, m);
     if (!bytes)
         return at;
-    matmul_pack(compute, m, at);
+    matmul_pack(compute, m, checkpoint_map_of(checkpoint, m->data), at);
     if (!keeps)
         mem_drop_mapped(m->data, stored_bytes(m));
     return at + bytes;
 }
 
-enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
-                         bool in_memory, struct error *err)
+enum status weights_pack(const struct checkpoint *checkpoint, struct weights *weights,
+                         size_t n_layers, const struct compute *compute, bool in_memory,
+                         struct error *err)
 {
     size_t total = matmul_packed_bytes(compute, &weights->head), n = n_layers * MATRICES_OF_LAYER;
     bool fits = true;
@@ -222,8 +224,9 @@ enum status weights_pack(struct weights *weights, size_t n_layers, const struct 
     weights->packed_bytes = total;
     char *at = weights->packed;
     for (size_t i = 0; i < n; i++)
-        at = pack(product_matrix(weights, i), compute, false, at);
-    pack(&weights->head, compute, in_memory && weights->head.data == weights->embedding.data, at);
+        at = pack(checkpoint, product_matrix(weights, i), compute, false, at);
+    pack(checkpoint, &weights->head, compute,
+         in_memory && weights->head.data == weights->embedding.data, at);
     return STATUS_OK;
 }
 

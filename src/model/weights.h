@@ -38,8 +38,9 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
 /* Copies quantized matrices into the layout that the kernels want, if they want one, and lets go of
  * their pages in the mapping. The embedding stays as it is, for looking up rows. in_memory: the
  * matrices are in no file that could be read again. */
-enum status weights_pack(struct weights *weights, size_t n_layers, const struct compute *compute,
-                         bool in_memory, struct error *err);
+enum status weights_pack(const struct checkpoint *checkpoint, struct weights *weights,
+                         size_t n_layers, const struct compute *compute, bool in_memory,
+                         struct error *err);
 /* The bytes that a product with the matrix reads. */
 size_t weights_read_bytes(const struct matrix *m, const struct compute *compute);
 /* Where those bytes lie, of all layers' matrices and the head: at most n_layers *
