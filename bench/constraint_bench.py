@@ -57,11 +57,11 @@ def main():
         for seed, (name, fields) in enumerate(KINDS.items()):
             times[name].append(ask(args.url, {**fields, "max_tokens": args.tokens, "seed": seed,
                                               "temperature": 1}))
-    free = statistics.median(times["free text"][1:])
     for name, values in times.items():  # the first round warms up
-        median = statistics.median(values[1:])
-        print(f"{name:12} {1e3 * median:7.2f} ms a token ({1e3 * min(values[1:]):.2f} to "
-              f"{1e3 * max(values[1:]):.2f}), {median / free - 1:+.1%}")
+        values = values[1:]
+        ratio = statistics.median(v / f for v, f in zip(values, times["free text"][1:]))
+        print(f"{name:12} {1e3 * statistics.median(values):7.2f} ms a token "
+              f"({1e3 * min(values):.2f} to {1e3 * max(values):.2f}), {ratio - 1:+.1%}")
 
 
 main()

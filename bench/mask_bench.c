@@ -91,7 +91,7 @@ static void follow(struct token_masker *masker, const struct constraint *constra
         fail("memory", NULL);
     for (size_t i = 0; i < ids->count; i++) {
         double started = clock_cpu_seconds();
-        if (token_masker_fill(masker, &w, constraint->id, mask, &err))
+        if (token_masker_fill(masker, &w, mask, &err))
             fail("a mask", &err);
         if (timing->n < MOST_STEPS)
             timing->seconds[timing->n++] = clock_cpu_seconds() - started;

@@ -627,32 +627,63 @@ static const char *const mask_schemas[] = {
     "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[a-f]+(, [a-f]+)*$\"}}",
 };
 
-/* Answers of random tokens; every mask on the way is checked. */
-static void check_masks(const struct tokenizer *tk, size_t n_masks)
+/* Random tokens of the schema; every mask on the way is checked. */
+static void check_schema_masks(const struct tokenizer *tk, struct token_masker *masker,
+                               const char *schema, uint64_t seed, size_t n_masks)
+{
+    struct constraint *constraint = from_schema(schema);
+    struct walker w;
+    struct error err = {0};
+    struct rng rng;
+    size_t n_ids = tokenizer_size(tk);
+    uint64_t *mask = mem_array(token_masker_words(masker), sizeof *mask);
+    assert_non_null(mask);
+    rng_seed(&rng, seed);
+    assert_int_equal(walker_init(&w, &constraint->grammar, &err), STATUS_OK);
+    for (size_t step = 0; step < n_masks && w.now.end > w.now.begin; step++) {
+        assert_int_equal(token_masker_fill(masker, &w, mask, &err), STATUS_OK);
+        check_mask(tk, &w, mask, n_ids);
+        int32_t token = choose(mask, n_ids, &rng);
+        assert_true(token != VOCAB_NO_ID);
+        assert_int_equal(token_masker_accept(masker, &w, token, &err), STATUS_OK);
+    }
+    walker_free(&w);
+    constraint_release(constraint);
+    mem_free(mask);
+}
+
+static struct token_masker *masker_of(const struct tokenizer *tk)
 {
     struct token_masker *masker = NULL;
     struct error err = {0};
-    struct rng rng;
-    size_t n_ids = tokenizer_size(tk), n_schemas = sizeof mask_schemas / sizeof *mask_schemas;
-    rng_seed(&rng, 5);
-    assert_int_equal(token_masker_create(tk, n_ids, &masker, &err), STATUS_OK);
-    uint64_t *mask = mem_array(token_masker_words(masker), sizeof *mask);
-    assert_non_null(mask);
-    for (size_t i = 0; i < n_schemas; i++) {
-        struct constraint *constraint = from_schema(mask_schemas[i]);
-        struct walker w;
-        assert_int_equal(walker_init(&w, &constraint->grammar, &err), STATUS_OK);
-        for (size_t step = 0; step < n_masks && w.now.end > w.now.begin; step++) {
-            assert_int_equal(token_masker_fill(masker, &w, constraint->id, mask, &err), STATUS_OK);
-            check_mask(tk, &w, mask, n_ids);
-            int32_t token = choose(mask, n_ids, &rng);
-            assert_true(token != VOCAB_NO_ID);
-            assert_int_equal(token_masker_accept(masker, &w, token, &err), STATUS_OK);
-        }
-        walker_free(&w);
-        constraint_release(constraint);
-    }
-    mem_free(mask);
+    assert_int_equal(token_masker_create(tk, tokenizer_size(tk), &masker, &err), STATUS_OK);
+    return masker;
+}
+
+static void check_masks(const struct tokenizer *tk, size_t n_masks)
+{
+    struct token_masker *masker = masker_of(tk);
+    for (size_t i = 0; i < sizeof mask_schemas / sizeof *mask_schemas; i++)
+        check_schema_masks(tk, masker, mask_schemas[i], 5 + i, n_masks);
+    token_masker_free(masker);
+}
+
+/* Masks are kept for whoever has the same leaf: the same schema again, but not one with other
+ * bounds. */
+static void check_shared_masks(const struct tokenizer *tk)
+{
+    static const char nine[] = "{\"type\":\"array\",\"items\":{\"type\":\"string\","
+                               "\"minLength\":9,\"maxLength\":9},\"minItems\":9}";
+    static const char eight[] = "{\"type\":\"array\",\"items\":{\"type\":\"string\","
+                                "\"minLength\":8,\"maxLength\":9},\"minItems\":9}";
+    struct token_masker *masker = masker_of(tk);
+    check_schema_masks(tk, masker, nine, 3, 12);
+    uint64_t explored = token_masker_explored(masker);
+    assert_true(explored > 0);
+    check_schema_masks(tk, masker, nine, 3, 12);
+    assert_int_equal(token_masker_explored(masker), explored);
+    check_schema_masks(tk, masker, eight, 3, 12);
+    assert_true(token_masker_explored(masker) > explored);
     token_masker_free(masker);
 }
 
@@ -675,6 +706,7 @@ static void test_masks_of_small_vocabularies(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct engine *engine = open_random(names[i], 1);
         check_masks(engine_tokenizer(engine), 60);
+        check_shared_masks(engine_tokenizer(engine));
         engine_close(engine);
     }
 }

@@ -2,16 +2,21 @@
 #include "base/file.h"
 
 #include <nettle/sha2.h>
-#include <stdint.h>
+
+void sha256_parts(const struct sha256_part *parts, size_t n, uint8_t digest[SHA256_BYTES])
+{
+    struct sha256_ctx ctx;
+    sha256_init(&ctx);
+    for (size_t i = 0; i < n; i++)
+        sha256_update(&ctx, parts[i].size, parts[i].data);
+    sha256_digest(&ctx, SHA256_BYTES, digest);
+}
 
 void sha256_hex(const void *data, size_t size, char out[65])
 {
-    struct sha256_ctx ctx;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_init(&ctx);
-    sha256_update(&ctx, size, data);
-    sha256_digest(&ctx, sizeof digest, digest);
-    for (int i = 0; i < SHA256_DIGEST_SIZE; i++) {
+    uint8_t digest[SHA256_BYTES];
+    sha256_parts(&(struct sha256_part){data, size}, 1, digest);
+    for (int i = 0; i < SHA256_BYTES; i++) {
         out[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         out[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }

@@ -13,14 +13,12 @@ enum { CALL_LIMIT = 1000 };
 
 static struct constraint *new_constraint(struct error *err)
 {
-    static atomic_uint_fast64_t last_id;
     struct constraint *constraint = mem_alloc(sizeof *constraint);
     if (!constraint) {
         error_memory(err, "a constraint");
         return NULL;
     }
     atomic_init(&constraint->references, 1);
-    constraint->id = atomic_fetch_add(&last_id, 1) + 1;
     grammar_init(&constraint->grammar);
     return constraint;
 }

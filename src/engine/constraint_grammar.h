@@ -10,7 +10,6 @@
 
 struct constraint {
     atomic_size_t references;
-    uint64_t id;            /* no other constraint of this process has it */
     struct grammar grammar; /* of the answer, or of each text that begins with the trigger */
     struct trigger trigger; /* of length 0: none */
     size_t max_documents;   /* with a trigger: so many texts that begin with it; 0: no bound */

@@ -37,7 +37,7 @@ enum status enforcer_mask(struct enforcer *e, uint64_t **mask, struct error *err
     enum status status =
         e->is_free ? token_masker_fill_free(e->masker, &e->constraint->trigger, e->matched,
                                             &e->walker, e->room, &has_mask, err)
-                   : token_masker_fill(e->masker, &e->walker, e->constraint->id, e->room, err);
+                   : token_masker_fill(e->masker, &e->walker, e->room, err);
     if (!status && has_mask)
         *mask = e->room;
     return status;

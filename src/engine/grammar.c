@@ -1,5 +1,6 @@
 #include "engine/grammar.h"
 #include "base/memory.h"
+#include "base/sha256.h"
 #include "engine/grammar_regex.h"
 
 #include <string.h>
@@ -80,6 +81,22 @@ static bool grow_leaf_slots(struct grammar *g)
     return true;
 }
 
+/* Half of SHA-256: grammars are made from what strangers send. */
+static void set_digest(struct leaf *leaf)
+{
+    const struct dfa *dfa = &leaf->dfa;
+    const uint64_t numbers[] = {leaf->kind, leaf->least, leaf->most, dfa->n_states, dfa->n_classes};
+    const struct sha256_part parts[] = {
+        {numbers, sizeof numbers},
+        {dfa->classes, sizeof dfa->classes},
+        {dfa->next, dfa->n_states * dfa->n_classes * sizeof *dfa->next},
+        {dfa->flags, dfa->n_states * sizeof *dfa->flags},
+    };
+    uint8_t digest[SHA256_BYTES];
+    sha256_parts(parts, sizeof parts / sizeof *parts, digest);
+    memcpy(leaf->digest, digest, sizeof leaf->digest);
+}
+
 uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
 {
     size_t bytes = leaf.dfa.n_states * leaf.dfa.n_classes * sizeof *leaf.dfa.next;
@@ -97,6 +114,7 @@ uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
         return 0;
     }
     g->leaf_bytes += bytes;
+    set_digest(&leaf);
     g->leaves[g->n_leaves] = leaf;
     *slot = (uint32_t)++g->n_leaves;
     return *slot - 1;

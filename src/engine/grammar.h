@@ -36,6 +36,7 @@ struct leaf {
     struct dfa dfa;
     enum leaf_kind kind;
     uint32_t least, most; /* of LEAF_COUNTED; most may be GRAMMAR_NO_MAXIMUM */
+    uint64_t digest[2];   /* of all this: who has the same, in whatever grammar, is the same leaf */
 };
 
 enum edge_kind { EDGE_NOTHING, EDGE_LEAF, EDGE_RULE };
@@ -72,7 +73,7 @@ struct grammar {
 
 void grammar_init(struct grammar *g);
 void grammar_free(struct grammar *g);
-/* Takes the DFA over. The same leaf added again is one: so they share what masks are kept. */
+/* Takes the DFA over, and sets the digest. The same leaf added again is one. */
 uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf);
 /* A leaf of one text, or of what a regular expression (without errors) matches. */
 uint32_t grammar_add_text(struct grammar *g, const char *text, size_t length);

@@ -13,8 +13,8 @@ struct node_list {
 
 /* What following one leaf alone tells, from one of its states. */
 struct leaf_mask {
-    uint64_t grammar_id;
-    uint32_t leaf, state, count;
+    uint64_t digest[2]; /* the leaf's */
+    uint32_t state, count;
     uint64_t last_used;
     uint64_t *mask;        /* tokens that stay in the leaf, to its end at most */
     struct node_list ends; /* where the leaf may be complete, and tokens go on */
@@ -32,7 +32,7 @@ struct token_masker {
     size_t n_words, longest; /* of a mask; of a token, in bytes */
     bool drops_first_space;
     struct leaf_mask cache[CACHE_ENTRIES];
-    uint64_t clock;
+    uint64_t clock, explored;
     struct crossings crossings; /* of the trigger that was asked for last */
 };
 
@@ -68,6 +68,11 @@ void token_masker_free(struct token_masker *masker)
         mem_free(masker->crossings.at[i].nodes);
     token_trie_free(masker->trie);
     mem_free(masker);
+}
+
+uint64_t token_masker_explored(const struct token_masker *masker)
+{
+    return masker->explored;
 }
 
 size_t token_masker_words(const struct token_masker *masker)
@@ -145,7 +150,7 @@ static uint32_t typical_count(const struct token_masker *masker, const struct le
 
 static bool same_key(const struct leaf_mask *a, const struct leaf_mask *b)
 {
-    return a->grammar_id == b->grammar_id && a->leaf == b->leaf && a->state == b->state &&
+    return !memcmp(a->digest, b->digest, sizeof a->digest) && a->state == b->state &&
            a->count == b->count;
 }
 
@@ -164,10 +169,9 @@ static struct leaf_mask *find_entry(struct token_masker *masker, const struct le
 }
 
 static struct leaf_mask *mask_of_leaf(struct token_masker *masker, const struct leaf *leaf,
-                                      const struct position *position, uint64_t grammar_id)
+                                      const struct position *position)
 {
-    struct leaf_mask key = {.grammar_id = grammar_id,
-                            .leaf = position->leaf,
+    struct leaf_mask key = {.digest = {leaf->digest[0], leaf->digest[1]},
                             .state = position->state,
                             .count = typical_count(masker, leaf, position->count)};
     struct leaf_mask *entry = find_entry(masker, &key);
@@ -180,10 +184,10 @@ static struct leaf_mask *mask_of_leaf(struct token_masker *masker, const struct 
     if (!entry->mask)
         return NULL;
     memset(entry->mask, 0, masker->n_words * sizeof *entry->mask);
-    entry->grammar_id = grammar_id;
-    entry->leaf = key.leaf;
+    memcpy(entry->digest, key.digest, sizeof entry->digest);
     entry->state = key.state;
     entry->count = key.count;
+    masker->explored++;
     if (explore_leaf(masker->trie, leaf, entry))
         return entry;
     mem_free(entry->mask); /* it is half a mask */
@@ -249,11 +253,10 @@ static void walk_ends(const struct token_trie *trie, struct walker *w, struct po
 }
 
 static enum status add_position_mask(struct token_masker *masker, struct walker *w,
-                                     struct position position, uint64_t grammar_id, uint64_t *mask,
-                                     struct error *err)
+                                     struct position position, uint64_t *mask, struct error *err)
 {
     const struct leaf *leaf = &w->grammar->leaves[position.leaf];
-    const struct leaf_mask *entry = mask_of_leaf(masker, leaf, &position, grammar_id);
+    const struct leaf_mask *entry = mask_of_leaf(masker, leaf, &position);
     if (!entry)
         return error_memory(err, "a token mask");
     for (size_t i = 0; i < masker->n_words; i++)
@@ -286,14 +289,14 @@ static void redo_first_space(const struct token_masker *masker, struct walker *w
     walk(trie, w, space, w->now, mask);
 }
 
-enum status token_masker_fill(struct token_masker *masker, struct walker *w, uint64_t grammar_id,
-                              uint64_t *mask, struct error *err)
+enum status token_masker_fill(struct token_masker *masker, struct walker *w, uint64_t *mask,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     memset(mask, 0, masker->n_words * sizeof *mask);
     w->steps = 0;
     for (size_t i = w->now.begin; !status && i < w->now.end; i++)
-        status = add_position_mask(masker, w, w->positions[i], grammar_id, mask, err);
+        status = add_position_mask(masker, w, w->positions[i], mask, err);
     if (!status && masker->drops_first_space && w->text.length == 0)
         redo_first_space(masker, w, mask);
     return !status && (w->out_of_memory || w->text.failed) ? error_memory(err, "a token mask")

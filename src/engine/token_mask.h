@@ -1,7 +1,8 @@
 /* Which tokens a grammar permits next, as a bitset over the vocabulary.
  *
  * From a state inside of a leaf most tokens either stay in the leaf or leave the grammar, whatever
- * the stack; that part is computed once by walking the trie of the vocabulary, and kept. Only
+ * the stack; that part is computed once by walking the trie of the vocabulary, and kept for
+ * every grammar that has the same leaf. Only
  * tokens that go past the leaf's end are followed through the stack each time.
  */
 #ifndef TANDEM_ENGINE_TOKEN_MASK_H
@@ -24,10 +25,11 @@ void token_masker_free(struct token_masker *masker);
 size_t token_masker_words(const struct token_masker *masker); /* 64 bits each, of a mask */
 const struct tokenizer *token_masker_tokenizer(const struct token_masker *masker);
 
-/* Sets exactly the bits of the tokens (not end tokens) that may follow. `grammar_id` tells
- * grammars apart that are used with this masker. STATUS_MEMORY. */
-enum status token_masker_fill(struct token_masker *masker, struct walker *w, uint64_t grammar_id,
-                              uint64_t *mask, struct error *err);
+/* Sets exactly the bits of the tokens (not end tokens) that may follow. STATUS_MEMORY. */
+enum status token_masker_fill(struct token_masker *masker, struct walker *w, uint64_t *mask,
+                              struct error *err);
+/* How often it walked the trie through a leaf, because it did not have that mask. */
+uint64_t token_masker_explored(const struct token_masker *masker);
 /* The same in free text that ends in the first `matched` bytes of a trigger, behind which `w`
  * stands: all tokens but those that complete the trigger and go on as they may not. Where there are
  * none of these, the mask is left alone and *has_mask is false. Cheap for one trigger, and slow
