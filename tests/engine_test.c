@@ -173,6 +173,144 @@ static void test_neighbours_and_cached_prefixes_change_nothing(void **state)
         }
 }
 
+/* --- A pass in parts --- */
+
+struct parts {
+    struct model *model;
+    struct kv_cache *cache;
+    float *logits; /* [2, vocab_size] */
+    size_t vocab_size;
+};
+
+static struct parts open_parts(const char *name)
+{
+    struct parts p;
+    struct error err = {0};
+    struct kv_options kv = {TYPE_F16, 512, 2};
+    char path[200];
+    snprintf(path, sizeof path, "%s/tandem-random-%s", models, name);
+    if (model_open(path, NULL, &p.model, &err) ||
+        kv_cache_create(model_shape(p.model), &kv, &p.cache, &err))
+        fail_msg("%s", err.message);
+    p.vocab_size = model_shape(p.model)->vocab_size;
+    p.logits = mem_array(2 * p.vocab_size, sizeof *p.logits);
+    assert_non_null(p.logits);
+    return p;
+}
+
+static void close_parts(struct parts *p)
+{
+    mem_free(p->logits);
+    kv_cache_free(p->cache);
+    model_close(p->model);
+}
+
+/* Rows [from, end) of a sequence, whose last wants logits. */
+static size_t make_rows(struct row *rows, const int32_t *ids, size_t from, size_t end,
+                        int32_t sequence)
+{
+    for (size_t i = from; i < end; i++)
+        rows[i - from] = (struct row){ids[i], (int32_t)i, sequence, i + 1 == end};
+    return end - from;
+}
+
+static void forward(struct parts *p, const struct row *rows, size_t n, float *logits)
+{
+    struct error err = {0};
+    assert_true(kv_reserve(p->cache, (size_t)rows[0].sequence, n));
+    if (model_forward(p->model, p->cache, rows, n, logits, &err))
+        fail_msg("%s", err.message);
+}
+
+enum { PARTS_PROMPT = 150, PARTS_KNOWN = 30 };
+
+/* The prompt's rows from PARTS_KNOWN on in parts, between which another sequence decodes. */
+static void forward_in_parts(struct parts *p, const int32_t *ids, size_t n_layers, float *logits)
+{
+    static struct row rows[PARTS_PROMPT];
+    struct row other;
+    struct error err = {0};
+    size_t n = make_rows(rows, ids, PARTS_KNOWN, PARTS_PROMPT, 0), at = kv_length(p->cache, 1);
+    assert_true(kv_reserve(p->cache, 0, n));
+    assert_int_equal(model_start(p->model, p->cache, rows, n, &err), STATUS_OK);
+    assert_int_equal(model_layers_left(p->model), model_shape(p->model)->n_layers);
+    while (model_layers_left(p->model) > 0) {
+        make_rows(&other, ids, at, at + 1, 1);
+        forward(p, &other, 1, logits);
+        at++;
+        assert_int_equal(kv_length(p->cache, 0), PARTS_KNOWN);
+        model_go_on(p->model, n_layers);
+    }
+    assert_int_equal(model_finish(p->model, logits, &err), STATUS_OK);
+    assert_int_equal(kv_length(p->cache, 0), PARTS_PROMPT);
+}
+
+static void test_a_pass_in_parts_gives_the_same_bits(void **state)
+{
+    (void)state;
+    int32_t ids[PARTS_PROMPT];
+    struct row rows[PARTS_PROMPT];
+    struct error err = {0};
+    make_prompt(ids, PARTS_PROMPT, 3, 9);
+    for (int family = 0; family < 2; family++) {
+        struct parts p = open_parts(family ? "phi3" : "qwen2");
+        float *expected = p.logits, *logits = p.logits + p.vocab_size;
+        forward(&p, rows, make_rows(rows, ids, 0, PARTS_PROMPT, 0), expected);
+        for (size_t n_layers = 1; n_layers < 4; n_layers++) {
+            kv_truncate(p.cache, 0, PARTS_KNOWN);
+            forward_in_parts(&p, ids, n_layers, logits);
+            assert_memory_equal(logits, expected, p.vocab_size * sizeof *logits);
+        }
+        /* dropped on the way; then rows that do not continue the sequence, which drop nothing */
+        kv_truncate(p.cache, 0, PARTS_KNOWN);
+        size_t n = make_rows(rows, ids, PARTS_KNOWN, PARTS_PROMPT, 0);
+        assert_true(kv_reserve(p.cache, 0, n));
+        assert_int_equal(model_start(p.model, p.cache, rows, n, &err), STATUS_OK);
+        model_go_on(p.model, 1);
+        model_drop(p.model);
+        assert_int_equal(model_layers_left(p.model), 0);
+        assert_int_equal(model_start(p.model, p.cache, rows + 1, n - 1, &err), STATUS_INVALID);
+        assert_int_equal(model_layers_left(p.model), 0);
+        assert_int_equal(kv_length(p.cache, 0), PARTS_KNOWN);
+        forward_in_parts(&p, ids, 1, logits);
+        assert_memory_equal(logits, expected, p.vocab_size * sizeof *logits);
+        close_parts(&p);
+    }
+}
+
+/* Requests leave while their prompts are computed beside somebody's tokens, whose sequence grows
+ * into the pages that they leave behind. */
+static void test_prompts_that_leave_change_nothing(void **state)
+{
+    (void)state;
+    enum { LONG = 250, TOKENS = 250 };
+    struct engine *engine = open_random(
+        "qwen2", &(struct engine_options){.context_length = 320, .cache_positions = 1024});
+    int32_t ids[20], other[LONG];
+    make_prompt(ids, 20, 3, 4);
+    struct request talk = make_request(ids, 20, TOKENS, 1);
+    struct answer expected;
+    ask(engine, &talk, &expected);
+    for (unsigned round = 0; round < 3; round++) {
+        struct generation *talker = submit(engine, &talk), *leaving[4] = {0};
+        struct event event;
+        for (unsigned i = 0; i < TOKENS; i++) {
+            make_prompt(other, LONG, 5, round * TOKENS + i);
+            struct request read = make_request(other, LONG, 1, 0);
+            leaving[i % 4] = submit(engine, &read);
+            assert_int_equal(generation_next(talker, &event), EVENT_TOKEN);
+            assert_int_equal(event.choice.token, expected.ids[i]);
+            assert_true(event.choice.logprob == expected.logprobs[i]);
+            generation_free(leaving[(i + 1) % 4]);
+            leaving[(i + 1) % 4] = NULL;
+        }
+        for (int i = 0; i < 4; i++)
+            generation_free(leaving[i]);
+        generation_free(talker);
+    }
+    engine_close(engine);
+}
+
 static void test_a_conversation_reuses_its_beginning(void **state)
 {
     (void)state;
@@ -655,6 +793,8 @@ int main(void)
         cmocka_unit_test(test_greedy_ids_equal_the_oracles),
         cmocka_unit_test(test_longrope_changes_its_factors_on_the_way),
         cmocka_unit_test(test_neighbours_and_cached_prefixes_change_nothing),
+        cmocka_unit_test(test_a_pass_in_parts_gives_the_same_bits),
+        cmocka_unit_test(test_prompts_that_leave_change_nothing),
         cmocka_unit_test(test_a_conversation_reuses_its_beginning),
         cmocka_unit_test(test_stop_strings_cut_the_text_wherever_tokens_end),
         cmocka_unit_test(test_held_back_text_comes_at_the_end),

@@ -145,14 +145,15 @@ static enum status allocate_steps(struct engine *e, struct error *err)
     if (!size_multiply(e->max_sequences + e->n_guess_rows, vocab_size, &n_logits))
         return error_memory(err, "the logits");
     e->running = mem_array(e->max_sequences, sizeof *e->running);
-    e->lengths = mem_array(e->max_sequences, sizeof *e->lengths);
     e->slots = mem_array(e->n_slots, sizeof *e->slots);
     e->acceptance = first_acceptance;
-    e->rows = mem_array(model_max_rows(e->model), sizeof *e->rows);
+    for (size_t i = 0; i < N_STAGES; i++)
+        e->rows[i] = mem_array(model_max_rows(e->model), sizeof *e->rows[i]);
     e->logits = mem_array(n_logits, sizeof *e->logits);
     e->hidden_bytes = model_max_rows(e->model) * model_shape(e->model)->dim * sizeof *e->hidden;
     e->hidden = mem_map(e->hidden_bytes);
-    bool ok = e->hidden && e->running && e->lengths && e->slots && e->rows && e->logits;
+    bool ok =
+        e->hidden && e->running && e->slots && e->rows[DECODING] && e->rows[PROMPTS] && e->logits;
     for (size_t i = 0; ok && i < e->n_slots; i++) {
         e->slots[i].tokens = mem_array(e->context_length, sizeof *e->slots[i].tokens);
         ok = e->slots[i].tokens;
@@ -244,8 +245,8 @@ void engine_close(struct engine *e)
         mem_free(e->slots[i].tokens);
     mem_free(e->slots);
     mem_free(e->running);
-    mem_free(e->lengths);
-    mem_free(e->rows);
+    for (size_t i = 0; i < N_STAGES; i++)
+        mem_free(e->rows[i]);
     mem_free(e->logits);
     if (e->hidden)
         mem_unmap(e->hidden, e->hidden_bytes);

@@ -19,6 +19,9 @@
 
 enum { NO_SLOT = -1 };
 
+/* What a step does one after the other. */
+enum stage { DECODING, PROMPTS, N_STAGES };
+
 struct record {
     int32_t token;
     float logprob;
@@ -50,8 +53,10 @@ struct generation {
     float *embedding; /* [dim] at the end */
     int32_t *tokens;  /* [n_prompt + max_tokens]: prompt, then answer */
     size_t n_tokens;
-    long slot;     /* NO_SLOT while it waits */
-    size_t n_rows; /* in this step, those of guesses included */
+    long slot; /* NO_SLOT while it waits */
+    enum stage stage;
+    size_t n_rows;        /* in this step or pass over prompts, those of guesses included */
+    size_t length_before; /* of its sequence, before these */
     struct draft draft;
     bool was_admitted;
     double submitted, first_step, first_token, last_token;
@@ -105,9 +110,11 @@ struct engine {
     struct generation *waiting;  /* in the order of submission */
     struct generation **running; /* [max_sequences], in the order of submission */
     size_t n_running;
-    struct slot *slots; /* [n_slots] */
-    struct row *rows;   /* [max_rows] */
-    float *logits;      /* [max_sequences + n_guess_rows, vocab_size] */
+    struct slot *slots;         /* [n_slots] */
+    struct row *rows[N_STAGES]; /* [max_rows] */
+    size_t n_pass_rows;         /* of the pass over prompts that is under way; 0: none is */
+    double pass_seconds;        /* of its layers so far */
+    float *logits;              /* [max_sequences + n_guess_rows, vocab_size] */
     enum speculation speculation;
     size_t n_guess_rows; /* in a step, at most */
     struct pass_times pass_times;
@@ -115,8 +122,7 @@ struct engine {
     struct drafter *drafter;      /* NULL: no draft model */
     float *hidden;                /* [max_rows, dim] of a step's rows that are pooled */
     size_t hidden_bytes;
-    size_t *lengths; /* [max_sequences] of the running sequences before the step */
-    uint64_t clock;  /* for last_used */
+    uint64_t clock;                      /* for last_used */
     struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */
     struct pace pace;                    /* how many rows of prompts a step takes */
 

@@ -7,14 +7,33 @@
  * cache holds at least one sequence of full length, so every request ends.
  *
  * Clients are served in equal shares: the next request to run is the oldest one of the client
- * that has the fewest running, and among those of the one whose last turn is longest ago. How many
- * rows of prompts a step takes is pace.h's business.
+ * that has the fewest running, and among those of the one whose last turn is longest ago.
+ *
+ * A step has two stages. First each request that decodes has its next token computed. Then some
+ * layers of a pass over prompts are, as pace.h says; it goes on in the next steps until it is
+ * complete. So somebody's long prompt makes others' tokens a little later, and evenly so.
  */
 #include "base/clock.h"
 #include "base/size.h"
 #include "engine/engine_internal.h"
 
 #include <string.h>
+
+/* Whether the request has rows in what the stage computes. */
+static bool takes_part(const struct generation *g, enum stage stage)
+{
+    return g->n_rows > 0 && g->stage == stage;
+}
+
+/* Ends the pass over prompts, done or not; whose rows it had can get others. */
+static void end_pass(struct engine *e)
+{
+    model_drop(e->model);
+    e->n_pass_rows = 0;
+    for (size_t i = 0; i < e->n_running; i++)
+        if (e->running[i]->stage == PROMPTS)
+            e->running[i]->n_rows = 0;
+}
 
 /* --- Slots --- */
 
@@ -106,6 +125,8 @@ static void take_slot(struct engine *e, struct generation *g, size_t source, siz
 static void leave_slot(struct engine *e, struct generation *g, bool keep)
 {
     size_t slot = (size_t)g->slot;
+    if (e->n_pass_rows > 0 && takes_part(g, PROMPTS))
+        end_pass(e);
     kv_truncate(e->cache, slot, keep ? kv_length(e->cache, slot) : 0);
     e->slots[slot].busy = false;
     e->slots[slot].last_used = ++e->clock;
@@ -259,6 +280,7 @@ static void admit(struct engine *e)
             g->draft.acceptance = e->acceptance;
         }
         g->was_admitted = true;
+        g->n_rows = 0;
         e->running[e->n_running++] = g;
     }
 }
@@ -304,7 +326,7 @@ static bool reserve(struct engine *e, size_t index, size_t n)
     return true;
 }
 
-/* The prompt with the fewest rows still to be given; NULL when none wants more. */
+/* The prompt with the fewest rows still to be given in this pass; NULL when none wants more. */
 static struct generation *shortest_prompt(const struct engine *e)
 {
     struct generation *best = NULL;
@@ -312,7 +334,7 @@ static struct generation *shortest_prompt(const struct engine *e)
     for (size_t i = 0; i < e->n_running; i++) {
         struct generation *g = e->running[i];
         size_t wanted = pending(e, g) - g->n_rows;
-        if (wanted > 0 && wanted < fewest) {
+        if (g->stage == PROMPTS && wanted > 0 && wanted < fewest) {
             fewest = wanted;
             best = g;
         }
@@ -327,27 +349,40 @@ static void give_rows(const struct engine *e, struct generation *g, size_t most,
     *left -= n;
 }
 
-/* One row for each request that decodes. The rest of the step goes to the shortest prompts, so
- * that a long one keeps nobody waiting, but for a quarter that always goes to the oldest. */
-static void share_rows(struct engine *e)
+/* One row for each request that decodes. */
+static void give_decoding_rows(struct engine *e)
 {
-    size_t n_decode = 0, n_prompts;
-    struct generation *oldest = NULL, *g;
     for (size_t i = 0; i < e->n_running; i++) {
-        g = e->running[i];
+        struct generation *g = e->running[i];
+        if (takes_part(g, PROMPTS))
+            continue;
         follow_rope(e, g);
-        bool decodes = pending(e, g) == 1;
-        g->n_rows = decodes;
+        g->stage = pending(e, g) == 1 ? DECODING : PROMPTS;
+        g->n_rows = g->stage == DECODING;
         g->draft.n_offered = g->draft.count = g->draft.wanted = 0;
-        n_decode += decodes;
-        if (!decodes && !oldest)
-            oldest = g;
     }
-    n_prompts = e->n_running - n_decode;
-    size_t left =
-        pace_prompt_rows(&e->pace, n_decode, n_prompts, model_max_rows(e->model) - n_decode);
-    if (oldest && left > 0)
-        give_rows(e, oldest, (left + 3) / 4, &left);
+}
+
+static size_t count_stage(const struct engine *e, enum stage stage)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_running; i++)
+        n += e->running[i]->stage == stage;
+    return n;
+}
+
+/* The rows of a pass over prompts go to the shortest ones, so that a long one keeps nobody waiting,
+ * but for a quarter that always goes to the oldest. */
+static void give_prompt_rows(struct engine *e)
+{
+    size_t left = pace_prompt_rows(&e->pace, count_stage(e, DECODING), count_stage(e, PROMPTS),
+                                   model_shape(e->model)->n_layers, model_max_rows(e->model));
+    struct generation *g;
+    for (size_t i = 0; i < e->n_running; i++)
+        if (e->running[i]->stage == PROMPTS) {
+            give_rows(e, e->running[i], (left + 3) / 4, &left);
+            break;
+        }
     while (left > 0 && (g = shortest_prompt(e)))
         give_rows(e, g, left, &left);
 }
@@ -413,8 +448,10 @@ static void choose_guesses(struct engine *e, struct generation *g, size_t most, 
 /* Tokens that the draft model may compute in a step before it guesses; others wait meanwhile. */
 static size_t catch_up_rows(const struct engine *e)
 {
-    size_t others = e->n_running > 1 ? e->n_running - 1 : 0;
-    return pace_prompt_rows(&e->pace, others, 1, model_max_rows(e->model));
+    size_t others = e->n_running > 1 ? e->n_running - 1 : 0, most = model_max_rows(e->model);
+    double seconds = pace_step_seconds(&e->pace, others, 1);
+    double rows = seconds / drafter_catch_up_seconds(e->drafter, 1, e->pace.prompt_row);
+    return rows >= 1 ? rows < (double)most ? (size_t)rows : most : 1;
 }
 
 /* Rows for guesses, in steps without prompts and while the cache has room to spare. */
@@ -445,19 +482,18 @@ static void add_guesses(struct engine *e)
         e->running[i]->n_rows += e->running[i]->draft.count;
 }
 
-static void plan(struct engine *e)
+/* Room for the rows of the stage: who has none any more was put back. */
+static void reserve_all(struct engine *e, enum stage stage)
 {
-    share_rows(e);
-    if (e->speculation != SPECULATION_OFF)
-        add_guesses(e);
     for (size_t i = 0; i < e->n_running; i++)
-        if (e->running[i]->n_rows && !reserve(e, i, e->running[i]->n_rows))
+        if (takes_part(e->running[i], stage) && !reserve(e, i, e->running[i]->n_rows))
             return;
 }
 
 /* Appends the request's rows; its last token wants logits, and so do the guesses behind it. */
 static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
 {
+    struct row *rows = e->rows[g->stage];
     size_t slot = (size_t)g->slot, length = kv_length(e->cache, slot);
     for (size_t i = 0; i < g->n_rows; i++) {
         size_t position = length + i;
@@ -467,11 +503,11 @@ static size_t add_rows(struct engine *e, const struct generation *g, size_t n)
         bool is_pooled = g->pooling == POOLING_MEAN || (g->pooling && has_last);
         float *hidden = e->hidden + n * model_shape(e->model)->dim;
         e->slots[slot].tokens[position] = token;
-        e->rows[n++] = (struct row){.token = token,
-                                    .position = (int32_t)position,
-                                    .sequence = (int32_t)slot,
-                                    .wants_logits = has_last && !g->pooling,
-                                    .hidden = is_pooled ? hidden : NULL};
+        rows[n++] = (struct row){.token = token,
+                                 .position = (int32_t)position,
+                                 .sequence = (int32_t)slot,
+                                 .wants_logits = has_last && !g->pooling,
+                                 .hidden = is_pooled ? hidden : NULL};
     }
     return n;
 }
@@ -505,19 +541,26 @@ static void pool(const struct engine *e, struct generation *g, const struct row 
         g->embedding[i] = (float)(g->pooled[i] / n);
 }
 
-static void pool_all(struct engine *e, size_t begin, size_t end)
+static void pool_all(struct engine *e, enum stage stage, size_t begin, size_t end)
 {
-    const struct row *rows = e->rows;
-    for (size_t i = begin; i < end; rows += e->running[i++]->n_rows)
-        if (e->running[i]->pooling && e->running[i]->n_rows)
-            pool(e, e->running[i], rows);
+    const struct row *rows = e->rows[stage];
+    for (size_t i = begin; i < end; i++) {
+        struct generation *g = e->running[i];
+        if (!takes_part(g, stage))
+            continue;
+        if (g->pooling)
+            pool(e, g, rows);
+        rows += g->n_rows;
+    }
 }
 
-/* Of the step just computed: the logits of the request's last token, and of its guesses. */
-static size_t count_logits(const struct engine *e, const struct generation *g)
+/* Of what was just computed: the logits of the request's last token, and of its guesses. */
+static size_t count_logits(const struct engine *e, const struct generation *g, enum stage stage)
 {
     size_t computed = kv_length(e->cache, (size_t)g->slot);
-    return computed < g->n_tokens || g->pooling ? 0 : computed - g->n_tokens + 1;
+    if (!takes_part(g, stage) || computed < g->n_tokens || g->pooling)
+        return 0;
+    return computed - g->n_tokens + 1;
 }
 
 /* Takes tokens as long as they are what was guessed, and one more; forgets the wrong guesses. */
@@ -534,18 +577,18 @@ static enum finish_reason take_tokens(struct engine *e, struct generation *g, fl
     return reason;
 }
 
-/* Hands tokens to running[begin..end) whose last row was just computed. Goes backwards: requests
- * that finish leave the list. */
-static void hand_out(struct engine *e, size_t begin, size_t end)
+/* Hands tokens to those of running[begin..end) whose last row the stage just computed. Goes
+ * backwards: requests that finish leave the list. */
+static void hand_out(struct engine *e, enum stage stage, size_t begin, size_t end)
 {
     size_t vocab_size = model_shape(e->model)->vocab_size, n_logits = 0;
-    pool_all(e, begin, end);
+    pool_all(e, stage, begin, end);
     for (size_t i = begin; i < end; i++)
-        n_logits += count_logits(e, e->running[i]);
+        n_logits += count_logits(e, e->running[i], stage);
     for (size_t i = end; i-- > begin;) {
         struct generation *g = e->running[i];
-        size_t n = count_logits(e, g);
-        if (g->pooling && g->n_rows && pending(e, g) == 0)
+        size_t n = count_logits(e, g, stage);
+        if (g->pooling && takes_part(g, stage) && pending(e, g) == 0)
             finish(e, i, FINISH_EOS, NULL);
         if (!n)
             continue;
@@ -557,60 +600,150 @@ static void hand_out(struct engine *e, size_t begin, size_t end)
     }
 }
 
-static enum status compute(struct engine *e, size_t begin, size_t end, struct error *err)
+/* The rows of those of running[begin..end) that take part, in e->rows[stage]; how many. */
+static size_t list_rows(struct engine *e, enum stage stage, size_t begin, size_t end)
 {
-    size_t n = 0, n_decode = 0, n_guessed = 0;
+    size_t n = 0;
+    for (size_t i = begin; i < end; i++)
+        if (takes_part(e->running[i], stage)) {
+            e->running[i]->length_before = kv_length(e->cache, (size_t)e->running[i]->slot);
+            n = add_rows(e, e->running[i], n);
+        }
+    return n;
+}
+
+static void count_pass(struct engine *e, size_t n_rows)
+{
+    atomic_fetch_add(&e->n_steps, 1);
+    atomic_fetch_add(&e->n_step_rows, n_rows);
+}
+
+static enum status compute(struct engine *e, enum stage stage, size_t begin, size_t end,
+                           double *seconds, struct error *err)
+{
     mem_guard_enter();
-    for (size_t i = begin; i < end; i++) {
-        n_decode += e->running[i]->n_rows > 0 && pending(e, e->running[i]) == 1;
-        n_guessed += e->running[i]->draft.count;
-        n = add_rows(e, e->running[i], n);
-    }
+    size_t n = list_rows(e, stage, begin, end);
     double started = clock_seconds();
-    enum status status =
-        n ? model_forward(e->model, e->cache, e->rows, n, e->logits, err) : STATUS_OK;
-    double seconds = clock_seconds() - started;
-    if (!status && n > 0)
-        pace_learn(&e->pace, n_decode + n_guessed, n - n_decode - n_guessed, seconds);
-    if (!status && n == n_decode + n_guessed)
-        pass_times_add(&e->pass_times, n, seconds);
+    enum status status = model_forward(e->model, e->cache, e->rows[stage], n, e->logits, err);
+    *seconds = clock_seconds() - started;
     mem_guard_leave();
-    atomic_fetch_add(&e->n_steps, n > 0);
-    atomic_fetch_add(&e->n_step_rows, n);
+    count_pass(e, n);
     return status;
 }
 
-/* The step failed for some request: each is tried by itself, and those that fail get the error. */
-static void compute_apart(struct engine *e, const size_t *lengths)
+/* The stage failed for some request: each is tried by itself, and those that fail get the error. */
+static void compute_apart(struct engine *e, enum stage stage)
 {
     size_t index = 0;
     for (size_t i = 0, n = e->n_running; i < n; i++) {
         struct generation *g = e->running[index];
         struct error err = {0};
         size_t before = e->n_running;
-        kv_truncate(e->cache, (size_t)g->slot, lengths[i]);
-        if (!kv_reserve(e->cache, (size_t)g->slot, g->n_rows))
-            error_memory(&err, "the KV cache");
-        else
-            compute(e, index, index + 1, &err);
-        if (err.status)
-            finish(e, index, FINISH_ERROR, &err);
-        else
-            hand_out(e, index, index + 1);
+        double seconds;
+        if (takes_part(g, stage)) {
+            kv_truncate(e->cache, (size_t)g->slot, g->length_before);
+            if (!kv_reserve(e->cache, (size_t)g->slot, g->n_rows))
+                error_memory(&err, "the KV cache");
+            else
+                compute(e, stage, index, index + 1, &seconds, &err);
+            if (err.status)
+                finish(e, index, FINISH_ERROR, &err);
+            else
+                hand_out(e, stage, index, index + 1);
+        }
         index += e->n_running == before;
     }
 }
 
-static void step(struct engine *e)
+/* Begins the next pass over prompts, if there are any and none is under way. */
+static void start_pass(struct engine *e)
 {
     struct error err = {0};
-    plan(e);
+    if (e->n_pass_rows > 0)
+        return;
+    give_prompt_rows(e);
+    reserve_all(e, PROMPTS);
+    size_t n = list_rows(e, PROMPTS, 0, e->n_running);
+    if (n && model_start(e->model, e->cache, e->rows[PROMPTS], n, &err)) {
+        compute_apart(e, PROMPTS);
+        end_pass(e);
+        return;
+    }
+    e->pass_seconds = 0;
+    e->n_pass_rows = n;
+}
+
+static void plan(struct engine *e)
+{
+    give_decoding_rows(e);
+    if (e->speculation != SPECULATION_OFF)
+        add_guesses(e);
+    reserve_all(e, DECODING);
+    start_pass(e);
+}
+
+/* Whether there are logits to hand out; *seconds: how long it took. */
+static bool decode(struct engine *e, double *seconds)
+{
+    struct error err = {0};
+    size_t n = 0;
+    *seconds = 0;
     for (size_t i = 0; i < e->n_running; i++)
-        e->lengths[i] = kv_length(e->cache, (size_t)e->running[i]->slot);
-    if (compute(e, 0, e->n_running, &err))
-        compute_apart(e, e->lengths);
+        n += takes_part(e->running[i], DECODING) ? e->running[i]->n_rows : 0;
+    if (n == 0)
+        return false;
+    if (compute(e, DECODING, 0, e->n_running, seconds, &err)) {
+        compute_apart(e, DECODING);
+        return false;
+    }
+    pace_learn_decoding(&e->pace, n, *seconds);
+    pass_times_add(&e->pass_times, n, *seconds);
+    return true;
+}
+
+/* Computes layers of the pass over prompts, as many as the step has time for after so many seconds.
+ */
+static void advance_pass(struct engine *e, double spent)
+{
+    size_t n_decode = count_stage(e, DECODING);
+    double step = pace_step_seconds(&e->pace, n_decode, count_stage(e, PROMPTS));
+    double started = clock_seconds(), now = started, layer = 0;
+    while (model_layers_left(e->model) > 0 && spent + now - started + layer < step) {
+        model_go_on(e->model, n_decode ? 1 : SIZE_MAX);
+        layer = clock_seconds() - now;
+        now += layer;
+    }
+    e->pass_seconds += now - started;
+}
+
+/* Hands out what the pass over prompts was for, if it is complete. */
+static void finish_pass(struct engine *e)
+{
+    struct error err = {0};
+    if (e->n_pass_rows == 0 || model_layers_left(e->model) > 0)
+        return;
+    count_pass(e, e->n_pass_rows);
+    pace_learn_prompts(&e->pace, e->n_pass_rows, e->pass_seconds);
+    e->n_pass_rows = 0;
+    mem_guard_enter();
+    enum status status = model_finish(e->model, e->logits, &err);
+    mem_guard_leave();
+    if (status)
+        compute_apart(e, PROMPTS);
     else
-        hand_out(e, 0, e->n_running);
+        hand_out(e, PROMPTS, 0, e->n_running);
+    end_pass(e);
+}
+
+static void step(struct engine *e)
+{
+    double seconds;
+    plan(e);
+    bool decoded = decode(e, &seconds);
+    advance_pass(e, seconds);
+    if (decoded)
+        hand_out(e, DECODING, 0, e->n_running);
+    finish_pass(e);
 }
 
 static void publish_load(struct engine *e)

@@ -1,19 +1,11 @@
 /* The one forward pass. */
 #include "base/memory.h"
+#include "base/size.h"
 #include "model/model_internal.h"
 #include "model/rope.h"
 
 #include <math.h>
 #include <string.h>
-
-struct pass {
-    struct model *model;
-    struct kv_cache *cache;
-    const struct row *rows;
-    size_t n, layer;
-    const float *norm; /* weight of the norm that is being applied */
-    bool quantizes;    /* what comes out, for products that want codes */
-};
 
 /* --- Checks --- */
 
@@ -42,6 +34,13 @@ static enum status check_row(const struct model *model, const struct kv_cache *c
     return STATUS_OK;
 }
 
+/* Takes back the first n rows. */
+static void leave_rows(const struct pass *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        kv_uncommit(p->cache, (size_t)p->rows[i].sequence);
+}
+
 /* Checks each row and grows its sequence; on an error the sequences are as before. */
 static enum status take_rows(const struct pass *p, struct error *err)
 {
@@ -51,8 +50,7 @@ static enum status take_rows(const struct pass *p, struct error *err)
     for (size_t i = 0; i < p->n; i++) {
         enum status status = check_row(p->model, p->cache, &p->rows[i], err);
         if (status) {
-            for (size_t j = 0; j < i; j++)
-                kv_uncommit(p->cache, (size_t)p->rows[j].sequence);
+            leave_rows(p, i);
             return status;
         }
         kv_commit(p->cache, (size_t)p->rows[i].sequence, 1);
@@ -80,9 +78,9 @@ static void embed_work(void *context, size_t thread, size_t n_threads)
         bool is_long = kv_rope_is_long(p->cache, (size_t)row->sequence);
         m->compute.kernels->dequantize[w->type]((const char *)w->data +
                                                     (size_t)row->token * w->row_bytes,
-                                                m->scratch.x + i * w->cols, w->cols);
+                                                p->stream.x + i * w->cols, w->cols);
         rope_angles(m->inv_freq[is_long], m->rope_scale[is_long], half, row->position,
-                    m->scratch.cosine + i * half, m->scratch.sine + i * half);
+                    p->stream.cosine + i * half, p->stream.sine + i * half);
     }
 }
 
@@ -92,7 +90,7 @@ static void norm_tile(const struct pass *p, size_t begin, size_t end)
     struct model *m = p->model;
     size_t dim = m->shape->dim;
     for (size_t i = begin; i < end; i++)
-        m->compute.kernels->rms_norm(m->scratch.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
+        m->compute.kernels->rms_norm(p->stream.x + i * dim, p->norm, m->scratch.h + i * dim, dim,
                                      (float)m->shape->rms_norm_eps);
     if (p->quantizes)
         m->compute.quant->quantize(&m->activations, m->scratch.h + begin * dim, dim, begin, end, 0,
@@ -114,8 +112,8 @@ static void rotate_heads(const struct pass *p, size_t i, float *heads, size_t n)
     const struct model *m = p->model;
     size_t half = m->shape->rope.rotary_dim / 2;
     for (size_t h = 0; h < n; h++)
-        m->compute.kernels->rope(heads + h * m->shape->head_dim, m->scratch.cosine + i * half,
-                                 m->scratch.sine + i * half, half);
+        m->compute.kernels->rope(heads + h * m->shape->head_dim, p->stream.cosine + i * half,
+                                 p->stream.sine + i * half, half);
 }
 
 /* Puts rows [begin, end) of one KV head into the cache. */
@@ -240,7 +238,7 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
     run(p, 1, store_work);
     attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
-    plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, s->x}, 1, products);
+    plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, p->stream.x}, 1, products);
     matmul_add(&m->compute, &m->activations, products);
 }
 
@@ -258,7 +256,7 @@ static void ffn_block(struct pass *p, const struct layer_weights *w, const struc
     activations_set(&m->gated, floats, w->down.cols, p->n, w->down.cols);
     matmul_gated(&m->compute, &m->activations, products, codes ? &m->gated : NULL);
     show_input(p, INPUT_DOWN, floats, p->n, w->down.cols);
-    plan_products(m, &m->gated, &(struct map){&w->down, NULL, &a->down, s->x}, 1, products);
+    plan_products(m, &m->gated, &(struct map){&w->down, NULL, &a->down, p->stream.x}, 1, products);
     matmul_add(&m->compute, &m->gated, products);
 }
 
@@ -281,7 +279,7 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
     size_t wanted = 0, dim = m->shape->dim;
     for (size_t i = 0; i < p->n; i++)
         if (p->rows[i].wants_logits)
-            m->compute.kernels->rms_norm(m->scratch.x + i * dim, m->weights.final_norm,
+            m->compute.kernels->rms_norm(p->stream.x + i * dim, m->weights.final_norm,
                                          m->scratch.h + wanted++ * dim, dim,
                                          (float)m->shape->rms_norm_eps);
     if (!wanted)
@@ -301,28 +299,87 @@ static void give_hidden(const struct pass *p)
     size_t dim = m->shape->dim;
     for (size_t i = 0; i < p->n; i++)
         if (p->rows[i].hidden)
-            m->compute.kernels->rms_norm(m->scratch.x + i * dim, m->weights.final_norm,
+            m->compute.kernels->rms_norm(p->stream.x + i * dim, m->weights.final_norm,
                                          p->rows[i].hidden, dim, (float)m->shape->rms_norm_eps);
+}
+
+/* Layers [p->layer, end). */
+static void compute_layers(struct pass *p, size_t end)
+{
+    struct model *m = p->model;
+    attention_plan(m, p->rows, p->n);
+    if (p->layer == 0)
+        run(p, 1, embed_work);
+    for (; p->layer < end; p->layer++) {
+        attention_block(p, &m->weights.layers[p->layer], &m->adapters.layers[p->layer]);
+        ffn_block(p, &m->weights.layers[p->layer], &m->adapters.layers[p->layer]);
+    }
+}
+
+static enum status compute_end(struct pass *p, float *logits, struct error *err)
+{
+    give_hidden(p);
+    return compute_logits(p, logits, err);
 }
 
 enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
                           size_t n, float *logits, struct error *err)
 {
-    struct pass p = {.model = model, .cache = cache, .rows = rows, .n = n};
+    struct pass p = {
+        .model = model, .cache = cache, .rows = rows, .n = n, .stream = model->scratch.whole};
     enum status status = take_rows(&p, err);
     if (status || !n)
         return status;
     mem_guard_enter();
-    attention_plan(model, rows, n);
-    run(&p, 1, embed_work);
-    for (p.layer = 0; p.layer < model->shape->n_layers; p.layer++) {
-        const struct layer_weights *w = &model->weights.layers[p.layer];
-        const struct layer_adapters *a = &model->adapters.layers[p.layer];
-        attention_block(&p, w, a);
-        ffn_block(&p, w, a);
-    }
-    give_hidden(&p);
-    status = compute_logits(&p, logits, err);
+    compute_layers(&p, model->shape->n_layers);
+    status = compute_end(&p, logits, err);
     mem_guard_leave();
     return status;
+}
+
+/* --- In parts --- */
+
+enum status model_start(struct model *model, struct kv_cache *cache, const struct row *rows,
+                        size_t n, struct error *err)
+{
+    struct pass p = {
+        .model = model, .cache = cache, .rows = rows, .n = n, .stream = model->scratch.in_parts};
+    enum status status = take_rows(&p, err);
+    if (status)
+        return status;
+    leave_rows(&p, n);
+    model->in_parts = p;
+    return STATUS_OK;
+}
+
+size_t model_layers_left(const struct model *model)
+{
+    const struct pass *p = &model->in_parts;
+    return p->n ? model->shape->n_layers - p->layer : 0;
+}
+
+void model_go_on(struct model *model, size_t n_layers)
+{
+    struct pass *p = &model->in_parts;
+    mem_guard_enter();
+    compute_layers(p, p->layer + size_min(n_layers, model_layers_left(model)));
+    mem_guard_leave();
+}
+
+enum status model_finish(struct model *model, float *logits, struct error *err)
+{
+    struct pass p = model->in_parts;
+    model->in_parts.n = 0;
+    enum status status = take_rows(&p, err);
+    if (status)
+        return status;
+    mem_guard_enter();
+    status = compute_end(&p, logits, err);
+    mem_guard_leave();
+    return status;
+}
+
+void model_drop(struct model *model)
+{
+    model->in_parts.n = 0;
 }

@@ -35,15 +35,18 @@ static enum status allocate_scratch(struct model *model, struct error *err)
         float **target;
         size_t floats, offset;
     } parts[] = {
-        {&scratch->x, s->dim, 0},
+        {&scratch->whole.x, s->dim, 0},
+        {&scratch->in_parts.x, s->dim, 0},
         {&scratch->h, s->dim, 0},
         {&scratch->q, q, 0},
         {&scratch->k, kv, 0},
         {&scratch->v, kv, 0},
         {&scratch->attended, q, 0},
         {&scratch->gated, s->ffn_dim, 0},
-        {&scratch->cosine, half, 0},
-        {&scratch->sine, half, 0},
+        {&scratch->whole.cosine, half, 0},
+        {&scratch->whole.sine, half, 0},
+        {&scratch->in_parts.cosine, half, 0},
+        {&scratch->in_parts.sine, half, 0},
         {&scratch->low[0], model->adapters.rank, 0},
         {&scratch->low[1], model->adapters.rank, 0},
         {&scratch->low[2], model->adapters.rank, 0},

@@ -104,4 +104,20 @@ void model_observe(struct model *model, model_observer *observe, void *context);
 enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
                           size_t n, float *logits, struct error *err);
 
+/* --- The same in parts, between which model_forward() may serve other sequences --- */
+
+/* Begins: checks n rows as model_forward() does. `rows` and the room reserved for them must stay
+ * until the end, and their sequences as they are: they hold the rows only after that. One pass in
+ * parts at a time. */
+enum status model_start(struct model *model, struct kv_cache *cache, const struct row *rows,
+                        size_t n, struct error *err);
+/* Layers that are to be computed yet; 0 where no pass was started. */
+size_t model_layers_left(const struct model *model);
+/* Computes the next n_layers, or those that are left. */
+void model_go_on(struct model *model, size_t n_layers);
+/* After the last layer: the rest, as model_forward() has it. The pass is over, even on an error. */
+enum status model_finish(struct model *model, float *logits, struct error *err);
+/* Forgets the pass; nothing to do where there is none. */
+void model_drop(struct model *model);
+
 #endif

@@ -10,18 +10,23 @@
 
 enum { MOST_PRODUCTS = 3 }; /* of the same activations: q, k, v */
 
-/* Activations of one forward pass, for at most max_rows rows. */
+/* What a forward pass carries from layer to layer. */
+struct stream {
+    float *x;             /* [max_rows, dim] the residual stream */
+    float *cosine, *sine; /* [max_rows, rotary_dim / 2] */
+};
+
+/* Activations of at most max_rows rows. */
 struct scratch {
     float *memory; /* everything below lies in here */
     size_t bytes;
-    float *x;                  /* [max_rows, dim] the residual stream */
-    float *h;                  /* [max_rows, dim] normalised */
-    float *q;                  /* [max_rows, n_heads * head_dim] */
-    float *k, *v;              /* [max_rows, n_kv_heads * head_dim] */
-    float *attended;           /* [max_rows, n_heads * head_dim] */
-    float *gated;              /* [max_rows, ffn_dim] where codes of them do not suffice */
-    float *cosine, *sine;      /* [max_rows, rotary_dim / 2] */
-    float *low[MOST_PRODUCTS]; /* [max_rows, rank of all adapters] A x */
+    struct stream whole, in_parts; /* of model_forward(); of the pass that is computed in parts */
+    float *h;                      /* [max_rows, dim] normalised */
+    float *q;                      /* [max_rows, n_heads * head_dim] */
+    float *k, *v;                  /* [max_rows, n_kv_heads * head_dim] */
+    float *attended;               /* [max_rows, n_heads * head_dim] */
+    float *gated;                  /* [max_rows, ffn_dim] where codes of them do not suffice */
+    float *low[MOST_PRODUCTS];     /* [max_rows, rank of all adapters] A x */
 };
 
 /* Rows of one sequence, one position after the other, whose attention is computed together. */
@@ -37,6 +42,17 @@ struct attention_scratch {
     size_t bytes, thread_bytes;
 };
 
+/* A forward pass: where it is. */
+struct pass {
+    struct model *model;
+    struct kv_cache *cache;
+    const struct row *rows;
+    size_t n, layer; /* n 0: there is none */
+    struct stream stream;
+    const float *norm; /* weight of the norm that is being applied */
+    bool quantizes;    /* what comes out, for products that want codes */
+};
+
 struct model {
     struct checkpoint *checkpoint;
     char *name;
@@ -49,7 +65,8 @@ struct model {
     struct attention_scratch attention;
     struct activations activations; /* what the next matrices multiply, but: */
     struct activations gated;       /* what `down` does */
-    model_observer *observe;        /* NULL: nobody looks */
+    struct pass in_parts;
+    model_observer *observe; /* NULL: nobody looks */
     void *observe_context;
     size_t max_rows;
     double inv_freq[2][MAX_ROTARY_PAIRS]; /* [is_long] */
@@ -59,7 +76,7 @@ struct model {
 /* Memory for the model's shape, threads and max_rows; the model frees it with itself. */
 enum status attention_allocate(struct model *model, struct error *err);
 void attention_free(struct model *model);
-/* Once per pass: cuts its rows into blocks. */
+/* Before layers of a pass are computed: cuts its rows into blocks. */
 void attention_plan(struct model *model, const struct row *rows, size_t n);
 /* Attention of all rows of a layer: reads q of the scratch and the cache, writes `attended`.
  * The rows' own keys and values are in the cache already. */
