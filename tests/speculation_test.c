@@ -1,18 +1,34 @@
 /* Guesses, by prompt lookup and by a draft model: they change nothing but the number of steps. */
 #include "engine_fixture.h"
 
+enum { MOST_TOGETHER = 5 };
+
+/* All at once get the answers that they are to get. */
+static void ask_together(struct engine *engine, const struct request *requests, size_t n,
+                         const struct answer *expected)
+{
+    static struct answer answer;
+    struct generation *generations[MOST_TOGETHER];
+    assert_in_range(n, 1, MOST_TOGETHER);
+    for (size_t i = 0; i < n; i++)
+        generations[i] = submit(engine, &requests[i]);
+    for (size_t i = 0; i < n; i++) {
+        read_answer(generations[i], &answer);
+        assert_same(&expected[i], &answer);
+    }
+}
+
 /* Guesses change nothing but the number of steps, whatever ends the answer, one request alone and
  * several together, greedy and sampled. */
 static void test_guesses_change_nothing(void **state)
 {
     (void)state;
     enum { N = 4, PROMPT = 40 };
-    static struct answer plain[N], guessed[N], together[N];
+    static struct answer plain[N], guessed[N];
     int32_t ids[N][PROMPT];
     size_t accepted = 0, guesses = 0;
     struct engine *without = open_random("qwen2", &(struct engine_options){.speculate = "off"});
     struct engine *with = open_random("qwen2", &(struct engine_options){.speculate = "always"});
-    struct generation *generations[N];
     struct request requests[N];
     for (unsigned i = 0; i < N; i++) {
         make_prompt(ids[i], PROMPT, 3, i);
@@ -27,12 +43,7 @@ static void test_guesses_change_nothing(void **state)
         accepted += guessed[i].stats.accepted_tokens;
     }
     assert_true(accepted > 0 && accepted < guesses);
-    for (unsigned i = 0; i < N; i++)
-        generations[i] = submit(with, &requests[i]);
-    for (unsigned i = 0; i < N; i++) {
-        read_answer(generations[i], &together[i]);
-        assert_same(&plain[i], &together[i]);
-    }
+    ask_together(with, requests, N, plain);
     engine_close(without);
     engine_close(with);
 }
@@ -48,7 +59,6 @@ static void compare_with_draft(const struct engine_options *options, const char 
     static struct answer plain[N], drafted[N];
     int32_t ids[N][PROMPT];
     struct request requests[N];
-    struct generation *generations[N];
     struct engine_options off = *options, on = *options;
     off.speculate = "off";
     on.draft = draft;
@@ -62,12 +72,7 @@ static void compare_with_draft(const struct engine_options *options, const char 
         *guessed += drafted[i].stats.guessed_tokens;
         *accepted += drafted[i].stats.accepted_tokens;
     }
-    for (unsigned i = 0; i < N; i++)
-        generations[i] = submit(with, &requests[i]);
-    for (unsigned i = 0; i < N; i++) {
-        read_answer(generations[i], &drafted[i]);
-        assert_same(&plain[i], &drafted[i]);
-    }
+    ask_together(with, requests, N, plain);
     engine_close(without);
     engine_close(with);
 }

@@ -60,35 +60,38 @@ void file_unmap(struct file_map *map)
     *map = (struct file_map){0};
 }
 
-bool file_map_copy(const struct file_map *map, const void *data, size_t size, void *to)
+/* Bytes that were read of `size` from offset `at` on; fewer at the file's end (errno 0) or when
+ * reading fails (errno). */
+static size_t read_at(int fd, void *to, size_t size, off_t at)
 {
-    off_t at = (const uint8_t *)data - map->data;
-    for (size_t done = 0; done < size;) {
-        ssize_t n = pread(map->fd, (char *)to + done, size - done, at + (off_t)done);
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(fd, (char *)to + done, size - done, at + (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n == 0)
+            errno = 0;
         if (n <= 0)
-            return false;
+            break;
         done += (size_t)n;
     }
-    return true;
+    return done;
+}
+
+bool file_map_copy(const struct file_map *map, const void *data, size_t size, void *to)
+{
+    return read_at(map->fd, to, size, (const uint8_t *)data - map->data) == size;
 }
 
 static enum status read_exactly(int fd, const char *path, char *data, size_t size,
                                 struct error *err)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n = read(fd, data + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, "cannot read %s at offset %zu", path, done);
-        if (n == 0)
-            return error_set(err, STATUS_IO, "%s shrank to %zu bytes while it was read", path,
-                             done);
-        done += (size_t)n;
-    }
-    return STATUS_OK;
+    size_t done = read_at(fd, data, size, 0);
+    if (done == size)
+        return STATUS_OK;
+    if (errno)
+        return error_errno(err, "cannot read %s at offset %zu", path, done);
+    return error_set(err, STATUS_IO, "%s shrank to %zu bytes while it was read", path, done);
 }
 
 enum status file_read(const char *path, size_t limit, char **data, size_t *size, struct error *err)

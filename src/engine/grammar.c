@@ -38,31 +38,28 @@ static bool make_room(struct grammar *g, void *array, size_t *capacity, size_t c
     return !g->failure;
 }
 
-static size_t hash_leaf(const struct leaf *leaf)
+/* Half of SHA-256: grammars are made from what strangers send. */
+static void set_digest(struct leaf *leaf)
 {
-    uint64_t hash = leaf->kind + leaf->dfa.n_states * 7;
-    for (size_t i = 0; i < leaf->dfa.n_states * leaf->dfa.n_classes; i++)
-        hash = (hash ^ leaf->dfa.next[i]) * 0xD1342543DE82EF95u;
-    for (size_t i = 0; i < 256; i++)
-        hash = (hash ^ leaf->dfa.classes[i]) * 0xD1342543DE82EF95u;
-    return (size_t)(hash ^ hash >> 32);
-}
-
-static bool same_leaf(const struct leaf *a, const struct leaf *b)
-{
-    const struct dfa *x = &a->dfa, *y = &b->dfa;
-    return a->kind == b->kind && a->least == b->least && a->most == b->most &&
-           x->n_states == y->n_states && x->n_classes == y->n_classes &&
-           !memcmp(x->classes, y->classes, sizeof x->classes) &&
-           !memcmp(x->flags, y->flags, x->n_states * sizeof *x->flags) &&
-           !memcmp(x->next, y->next, x->n_states * x->n_classes * sizeof *x->next);
+    const struct dfa *dfa = &leaf->dfa;
+    const uint64_t numbers[] = {leaf->kind, leaf->least, leaf->most, dfa->n_states, dfa->n_classes};
+    const struct sha256_part parts[] = {
+        {numbers, sizeof numbers},
+        {dfa->classes, sizeof dfa->classes},
+        {dfa->next, dfa->n_states * dfa->n_classes * sizeof *dfa->next},
+        {dfa->flags, dfa->n_states * sizeof *dfa->flags},
+    };
+    uint8_t digest[SHA256_BYTES];
+    sha256_parts(parts, sizeof parts / sizeof *parts, digest);
+    memcpy(leaf->digest, digest, sizeof leaf->digest);
 }
 
 /* Where the leaf is noted, or is to be. */
 static uint32_t *leaf_slot(struct grammar *g, const struct leaf *leaf)
 {
-    size_t at = hash_leaf(leaf) & (g->n_leaf_slots - 1);
-    while (g->leaf_slots[at] && !same_leaf(&g->leaves[g->leaf_slots[at] - 1], leaf))
+    size_t at = (size_t)leaf->digest[0] & (g->n_leaf_slots - 1);
+    while (g->leaf_slots[at] &&
+           memcmp(g->leaves[g->leaf_slots[at] - 1].digest, leaf->digest, sizeof leaf->digest) != 0)
         at = (at + 1) & (g->n_leaf_slots - 1);
     return &g->leaf_slots[at];
 }
@@ -81,27 +78,13 @@ static bool grow_leaf_slots(struct grammar *g)
     return true;
 }
 
-/* Half of SHA-256: grammars are made from what strangers send. */
-static void set_digest(struct leaf *leaf)
-{
-    const struct dfa *dfa = &leaf->dfa;
-    const uint64_t numbers[] = {leaf->kind, leaf->least, leaf->most, dfa->n_states, dfa->n_classes};
-    const struct sha256_part parts[] = {
-        {numbers, sizeof numbers},
-        {dfa->classes, sizeof dfa->classes},
-        {dfa->next, dfa->n_states * dfa->n_classes * sizeof *dfa->next},
-        {dfa->flags, dfa->n_states * sizeof *dfa->flags},
-    };
-    uint8_t digest[SHA256_BYTES];
-    sha256_parts(parts, sizeof parts / sizeof *parts, digest);
-    memcpy(leaf->digest, digest, sizeof leaf->digest);
-}
-
 uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
 {
     size_t bytes = leaf.dfa.n_states * leaf.dfa.n_classes * sizeof *leaf.dfa.next;
     if (!g->failure && 2 * g->n_leaves >= g->n_leaf_slots && !grow_leaf_slots(g))
         g->failure = STATUS_MEMORY;
+    if (!g->failure)
+        set_digest(&leaf);
     uint32_t *slot = g->failure ? NULL : leaf_slot(g, &leaf);
     if (slot && *slot) {
         dfa_free(&leaf.dfa);
@@ -114,7 +97,6 @@ uint32_t grammar_add_leaf(struct grammar *g, struct leaf leaf)
         return 0;
     }
     g->leaf_bytes += bytes;
-    set_digest(&leaf);
     g->leaves[g->n_leaves] = leaf;
     *slot = (uint32_t)++g->n_leaves;
     return *slot - 1;
