@@ -137,6 +137,8 @@ static void test_a_delay_is_forgotten_and_a_change_believed(void **state)
     for (int i = 0; i < 100; i++)
         pace_learn_decoding(&pace, 2, 0.01);
     double before = pace_step_seconds(&pace, 2, 1);
+    assert_float_equal(pace_prompt_seconds(&pace, 2, 1), before - 0.01, 1e-6);
+    assert_true(pace_prompt_seconds(&pace, 0, 1) == pace_step_seconds(&pace, 0, 1));
     assert_float_equal(before, PACE_STRETCH * 0.01, 1e-6);
     pace_learn_decoding(&pace, 2, 5);
     assert_true(pace_step_seconds(&pace, 2, 1) < 1.1 * before);

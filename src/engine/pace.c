@@ -15,9 +15,9 @@ static const double PASS_SECONDS = 1;
  * behind the last layer that fits. */
 static const double LAYER_SHARE = 0.45;
 
-/* Fewer rows than the first of these do not pay, since a pass reads all weights; so many have the
- * first pass, and make one long enough to learn from. */
-enum { LEAST_ROWS = 8, FIRST_ROWS = 64, LEARNED_ROWS = 8 };
+/* Passes have multiples of LEAST_ROWS: with fewer it is weights that they wait for, from which
+ * nothing is learned either. The first one, whose cost is not known, has FIRST_ROWS. */
+enum { LEAST_ROWS = 8, FIRST_ROWS = 64 };
 
 static size_t decode_index(size_t rows)
 {
@@ -33,14 +33,20 @@ double pace_step_seconds(const struct pace *pace, size_t n_decode, size_t n_prom
     return crowd * PACE_STRETCH * pace->decode_seconds[decode_index(n_decode)];
 }
 
+double pace_prompt_seconds(const struct pace *pace, size_t n_decode, size_t n_prompts)
+{
+    double step = pace_step_seconds(pace, n_decode, n_prompts);
+    return n_decode ? step - pace->decode_seconds[decode_index(n_decode)] : step;
+}
+
 /* Seconds that all layers of a pass may take beside n_decode others. */
 static double pass_seconds(const struct pace *pace, size_t n_decode, size_t n_prompts,
                            size_t n_layers)
 {
     double step = pace_step_seconds(pace, n_decode, n_prompts);
+    double part = pace_prompt_seconds(pace, n_decode, n_prompts);
     if (n_decode == 0 || step == 0)
-        return step;
-    double part = step - pace->decode_seconds[decode_index(n_decode)];
+        return part;
     double by_layer = LAYER_SHARE * part * (double)n_layers, by_steps = PASS_SECONDS * part / step;
     return by_layer < by_steps ? by_layer : by_steps;
 }
@@ -68,6 +74,6 @@ void pace_learn_decoding(struct pace *pace, size_t n, double seconds)
 
 void pace_learn_prompts(struct pace *pace, size_t n, double seconds)
 {
-    if (n >= LEARNED_ROWS)
+    if (n >= LEAST_ROWS)
         pace->prompt_row = seconds / (double)n;
 }

@@ -30,6 +30,8 @@ struct pace {
 
 /* Seconds that a step may take in which n_decode requests decode and n_prompts prompts wait. */
 double pace_step_seconds(const struct pace *pace, size_t n_decode, size_t n_prompts);
+/* And what decoding usually leaves of them. */
+double pace_prompt_seconds(const struct pace *pace, size_t n_decode, size_t n_prompts);
 /* Rows of the next pass over prompts beside so many, 1 to `most`, of a model with n_layers. */
 size_t pace_prompt_rows(const struct pace *pace, size_t n_decode, size_t n_prompts, size_t n_layers,
                         size_t most);

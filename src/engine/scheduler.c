@@ -17,6 +17,7 @@
 #include "base/size.h"
 #include "engine/engine_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Whether the request has rows in what the stage computes. */
@@ -449,9 +450,9 @@ static void choose_guesses(struct engine *e, struct generation *g, size_t most, 
 static size_t catch_up_rows(const struct engine *e)
 {
     size_t others = e->n_running > 1 ? e->n_running - 1 : 0, most = model_max_rows(e->model);
-    double seconds = pace_step_seconds(&e->pace, others, 1);
+    double seconds = pace_prompt_seconds(&e->pace, others, 1);
     double rows = seconds / drafter_catch_up_seconds(e->drafter, 1, e->pace.prompt_row);
-    return rows >= 1 ? rows < (double)most ? (size_t)rows : most : 1;
+    return rows < (double)most ? (size_t)fmax(rows, 1) : most;
 }
 
 /* Rows for guesses, in steps without prompts and while the cache has room to spare. */
