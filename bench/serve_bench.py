@@ -5,8 +5,8 @@
         tokens per second of --clients 8 that each stream an answer at the same time; with several
         servers their rounds alternate, and the ratios are of the first to each other one
     bench/serve_bench.py http://127.0.0.1:7860 --during-prefill 8192
-        the time between the tokens of a stream while nothing else runs, and while another
-        client's prompt of 8192 tokens is computed
+        the time between the tokens of a stream while nothing else runs, before and after, and
+        while another client's prompt of 8192 tokens is computed
 
 Prompts are random token ids, no two alike, so that no server finds them in a cache. The client's
 own share of a CPU is printed: what it takes, the server on the same machine does not have.
@@ -14,6 +14,7 @@ Standard library only."""
 import argparse
 import http.client
 import json
+import math
 import random
 import statistics
 import sys
@@ -147,30 +148,43 @@ def gaps(times, begin, end):
     return [b - a for a, b in zip(times, times[1:]) if begin < b <= end]
 
 
+def wait_for_tokens(streams, counts):
+    """Until each stream has so many."""
+    while any(len(s.times) < n for s, n in zip(streams, counts)):
+        time.sleep(0.01)
+        for stream in streams:
+            if not stream.thread.is_alive():
+                sys.exit(f"{stream.url}: {stream.error or 'the stream ended too early'}")
+
+
 def during_prefill(url, args):
-    """A stream alone for a while, then beside a long prompt until that has its first token."""
-    idle_tokens, results = 100, []
+    """A stream alone, then beside a long prompt until that has its first token, then alone again:
+    a machine's speed changes within minutes, and so does the length of the stream's sequence."""
+    alone_tokens, results = 100, []
     for _ in range(args.rounds):
         streams = [Stream(url, args, args.prompt_tokens, 8000).start()
                    for _ in range(args.clients)]
-        while min(len(s.times) for s in streams) < idle_tokens:
-            time.sleep(0.01)
-            if error := next((s.error for s in streams if s.error), None):
-                sys.exit(f"{url}: {error}")
+        wait_for_tokens(streams, [alone_tokens] * len(streams))
         started = time.perf_counter()
         prompt = Stream(url, args, args.during_prefill, 1).start().join()
+        ended = prompt.times[0]
+        wait_for_tokens(streams, [len(s.times) + alone_tokens for s in streams])
         for stream in streams:
             stream.stop()
         begin = max(s.times[0] for s in streams)
-        idle = [g for s in streams for g in gaps(s.times, begin, started)]
-        beside = [g for s in streams for g in gaps(s.times, started, prompt.times[0])]
-        half = percentile(idle, 50)
-        results.append(percentile(beside, 99) / half)
-        print(f"{url}: idle p50 {half * 1e3:.1f} ms, p99 {percentile(idle, 99) * 1e3:.1f} ms; "
-              f"beside a prompt of {args.during_prefill} tokens ({prompt.times[0] - started:.1f} s) "
-              f"p50 {percentile(beside, 50) * 1e3:.1f}, p99 {percentile(beside, 99) * 1e3:.1f}, "
-              f"most {max(beside) * 1e3:.1f} ms, {len(beside)} tokens; "
-              f"p99 {results[-1]:.2f} times the idle p50", flush=True)
+        before = [g for s in streams for g in gaps(s.times, begin, started)]
+        beside = [g for s in streams for g in gaps(s.times, started, ended)]
+        after = [g for s in streams for g in gaps(s.times, max(prompt.ended, ended + 0.05),
+                                                  math.inf)]
+        idle, most = before + after, percentile(beside, 99)
+        results.append(most / percentile(idle, 50))
+        print(f"{url}: idle p50 {percentile(idle, 50) * 1e3:.1f} ms (before "
+              f"{percentile(before, 50) * 1e3:.1f}, after {percentile(after, 50) * 1e3:.1f}), p99 "
+              f"{percentile(idle, 99) * 1e3:.1f} ms; beside a prompt of {args.during_prefill} "
+              f"tokens ({ended - started:.1f} s) p50 {percentile(beside, 50) * 1e3:.1f}, p99 "
+              f"{most * 1e3:.1f}, most {max(beside) * 1e3:.1f} ms, {len(beside)} tokens; p99 "
+              f"{results[-1]:.2f} times the idle p50, {most / percentile(before, 50):.2f} times "
+              f"that before", flush=True)
     print(f"median of {len(results)}: {statistics.median(results):.2f}")
 
 
