@@ -174,8 +174,7 @@ def during_prefill(url, args):
         begin = max(s.times[0] for s in streams)
         before = [g for s in streams for g in gaps(s.times, begin, started)]
         beside = [g for s in streams for g in gaps(s.times, started, ended)]
-        after = [g for s in streams for g in gaps(s.times, max(prompt.ended, ended + 0.05),
-                                                  math.inf)]
+        after = [g for s in streams for g in gaps(s.times, prompt.ended, math.inf)]
         idle, most = before + after, percentile(beside, 99)
         results.append(most / percentile(idle, 50))
         print(f"{url}: idle p50 {percentile(idle, 50) * 1e3:.1f} ms (before "

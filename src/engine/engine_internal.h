@@ -124,7 +124,7 @@ struct engine {
     size_t hidden_bytes;
     uint64_t clock;                      /* for last_used */
     struct client_turn turns[MAX_TURNS]; /* of the clients that were served last */
-    struct pace pace;                    /* how many rows of prompts a step takes */
+    struct pace pace;                    /* how much of prompts a step computes */
 
     /* For engine_load(); written by the step thread. */
     atomic_size_t load_running, load_waiting, load_free_positions;
