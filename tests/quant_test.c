@@ -209,7 +209,8 @@ static void test_selection(void **state)
 static void test_same_bits_everywhere(void **state)
 {
     (void)state;
-    static const size_t shapes[][3] = {{37, 1280, 33}, {5, 256, 9}, {100, 768, 40}, {16, 1024, 6}};
+    static const size_t shapes[][3] = {
+        {37, 1280, 33}, {5, 256, 9}, {100, 768, 40}, {16, 1024, 6}, {70, 3072, 5}};
     for (int t = 0; t < TYPE_COUNT; t++) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && quant_supports(t); i++) {
             struct trial p = make((enum tensor_type)t, shapes[i][0], shapes[i][1], shapes[i][2]);
@@ -264,13 +265,12 @@ static void test_packing_from_a_file(void **state)
     check_packing_from_file(TYPE_Q4_K, 17, 1 << 18);
 }
 
-/* Blocks of 32 that are no multiple of 256, as in Qwen2.5-0.5B. */
-static void test_odd_number_of_blocks(void **state)
+/* Blocks of 32 that are no multiple of 256, as in Qwen2.5-0.5B; in short panels and long ones. */
+static void check_odd_number_of_blocks(size_t cols)
 {
-    (void)state;
     static const enum tensor_type types[] = {TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q8_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct trial p = make(types[i], 33, 1056 - 32 * i, 19);
+        struct trial p = make(types[i], 33, cols - 32 * i, 19);
         struct compute scalar = start("scalar", 1, p.w.cols);
         float *expected = multiply(&scalar, &p, 3);
         compute_free(&scalar);
@@ -279,6 +279,14 @@ static void test_odd_number_of_blocks(void **state)
         mem_free(expected);
         release(&p);
     }
+}
+
+static void test_odd_number_of_blocks(void **state)
+{
+    (void)state;
+    check_odd_number_of_blocks(1056);
+    check_odd_number_of_blocks(2080);
+    check_odd_number_of_blocks(2112);
 }
 
 /* All codes as large as they can be, of either sign, by activations of the largest magnitude: sums

@@ -14,13 +14,15 @@ static inline bool fetch_once(void)
     return cpu_features()->amd;
 }
 
-static inline __attribute__((always_inline)) void fetch_line(const void *p, bool once)
+/* The line at `near` and the one at `far`, which lie so far ahead. */
+static inline __attribute__((always_inline)) void fetch_lines(const void *near, const void *far,
+                                                              bool once)
 {
     if (once) {
-        __builtin_prefetch((const char *)p + FETCH_FAR, 0, 0);
+        __builtin_prefetch(far, 0, 0);
     } else {
-        __builtin_prefetch((const char *)p + FETCH_NEAR, 0, 3);
-        __builtin_prefetch((const char *)p + FETCH_FAR, 0, 2);
+        __builtin_prefetch(near, 0, 3);
+        __builtin_prefetch(far, 0, 2);
     }
 }
 

@@ -217,7 +217,7 @@ static void read_run(const struct memory_run *run, size_t thread, size_t n_threa
     size_t begin, end;
     thread_share(run->bytes, LINE, thread, n_threads, &begin, &end);
     for (size_t i = begin; i + LINE <= end; i += LINE) {
-        fetch_line(data + i, once);
+        fetch_lines(data + i + FETCH_NEAR, data + i + FETCH_FAR, once);
         memcpy(line, data + i, LINE);
         for (size_t k = 0; k < WORDS; k++)
             sum[k] += line[k];

@@ -11,6 +11,7 @@
 
 #define LANES 8
 #define FEW_ROWS 4
+#define PAIR_ROWS 0
 #define MOST_ROWS 4
 #define ABREAST 1
 #define SPREAD_ROWS MOST_ROWS

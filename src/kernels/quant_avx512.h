@@ -13,6 +13,7 @@
 
 #define LANES 16
 #define FEW_ROWS 16
+#define PAIR_ROWS 4
 #define MOST_ROWS 8
 
 typedef __m512i v_codes, v_sums;

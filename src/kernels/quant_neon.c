@@ -10,6 +10,7 @@
 
 #define LANES 4
 #define FEW_ROWS 4
+#define PAIR_ROWS 0
 #define MOST_ROWS 8
 #define ABREAST 1
 #define SPREAD_ROWS MOST_ROWS

@@ -6,6 +6,7 @@
  *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
  *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
  *                          meet
+ *     PAIR_ROWS            up to so many rows meet two panels abreast where these are long
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
  *     SPREAD_ROWS          rows of a group that meets decoded panels, ABREAST vectors of them at
@@ -21,6 +22,10 @@
 #include "base/size.h"
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
+
+/* While a panel of so many bytes passes, activations leave the first cache. Two panels abreast need
+ * them half as often. */
+enum { LONG_PANEL = 1 << 14, MOST_PANELS = 2 };
 
 /* A chunk, its weights and its outputs. */
 struct span {
@@ -114,43 +119,73 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store_part(y + lane, v, lane < span->n_outputs ? span->n_outputs - lane : 0);
 }
 
-/* Rows from `row`, all in one tile, by a whole panel from its first block on, decoded as it is met.
- */
-INLINE void multiply_few(enum tensor_type type, const size_t rows, const struct quant_job *job,
-                         const struct span *span, size_t row)
+/* Panels of one matrix. */
+struct panels {
+    const uint8_t *first;
+    size_t bytes; /* of one: the next begins there */
+    bool once;    /* for fetch_lines() */
+};
+
+/* Block b of n panels, decoded as it is met, by that of `rows` rows, which is number `at` of the
+ * activations. y: MOST_ROWS for each vector. */
+INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const size_t n,
+                               const struct panels *panels, size_t b, const struct activations *a,
+                               size_t at, v_float *y)
+{
+    const struct panel_format *f = &panel_formats[type];
+    const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
+    UNROLL
+    for (size_t p = 0; p < n; p++)
+        fetch_ahead(f, panels->first + p * panels->bytes, b, panels->bytes, (n - 1) * panels->bytes,
+                    panels->once);
+    UNROLL
+    for (size_t v = 0; v < n * PARTS; v += abreast) {
+        v_codes codes[MOST_PANELS][8];
+        struct vector_block w[MOST_PANELS];
+        UNROLL
+        for (size_t i = 0; i < abreast; i++) {
+            const uint8_t *panel = panels->first + (v + i) / PARTS * panels->bytes;
+            w[i] = (struct vector_block){.codes = codes[i], .step = 1};
+            load_codes_as(f, SIGNED_CODES(f->codes), panel + codes_at(f, b), (v + i) % PARTS,
+                          codes[i]);
+            load_scales(type, panel, b, (v + i) % PARTS, &w[i]);
+        }
+        UNROLL
+        for (size_t r = 0; r < rows; r += together)
+            multiply_block(f, a, at + r, size_min(rows - r, together), abreast, w,
+                           y + v * MOST_ROWS + r);
+    }
+}
+
+/* Rows from `row`, all in one tile, by n whole panels. Blocks of a record of two each have their
+ * own code: the strides of its loads are constant then, which hardware that fetches ahead likes. */
+INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t n,
+                         const struct quant_job *job, const struct span *span, size_t row)
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const size_t together = PARTS > 1 ? 1 : ROWS_TOGETHER;
-    const bool once = fetch_once();
-    size_t at = activations_block(a, row, span->chunk.begin);
+    const struct panels panels = {span->panel, panel_bytes(f, a->n_blocks), fetch_once()};
+    const size_t step = record_blocks(f) == 2 ? 2 : 1;
+    size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
-    v_float y[PARTS * MOST_ROWS];
+    v_float y[MOST_PANELS * PARTS * MOST_ROWS];
     UNROLL
-    for (size_t p = 0; p < PARTS; p++) {
+    for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            y[p * MOST_ROWS + r] = first_outputs(span, p * LANES);
+            y[v * MOST_ROWS + r] = first_outputs(span, v * LANES);
     }
-    for (size_t b = span->chunk.begin; b < span->chunk.end; b++, at += a->tile_rows) {
-        fetch_ahead(f, span->panel, b, once);
+    for (size_t b = 0; b < a->n_blocks; b += step, at += step * a->tile_rows) {
         UNROLL
-        for (size_t p = 0; p < PARTS; p++) {
-            v_codes codes[8];
-            struct vector_block w = {.codes = codes, .step = 1};
-            load_codes_as(f, SIGNED_CODES(f->codes), span->panel + codes_at(f, b), p, codes);
-            load_scales(type, span->panel, b, p, &w);
-            UNROLL
-            for (size_t r = 0; r < rows; r += together)
-                multiply_block(f, a, at + r, size_min(rows - r, together), 1, &w,
-                               y + p * MOST_ROWS + r);
-        }
+        for (size_t i = 0; i < step; i++)
+            if (b + i < a->n_blocks)
+                multiply_few_block(type, rows, n, &panels, b + i, a, at + i * a->tile_rows, y);
     }
     UNROLL
-    for (size_t p = 0; p < PARTS; p++) {
+    for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            store_outputs(span, to + r * job->out.stride, p * LANES, y[p * MOST_ROWS + r]);
+            store_outputs(span, to + r * job->out.stride, v * LANES, y[v * MOST_ROWS + r]);
     }
 }
 
@@ -197,8 +232,10 @@ INLINE void multiply_group(enum tensor_type type, const bool few, const struct q
 {
 #define GROUP_OF(n)                                                                                \
     case n:                                                                                        \
-        if (few)                                                                                   \
-            multiply_few(type, n, job, span, row);                                                 \
+        if (few && n <= PAIR_ROWS && span->n_outputs > PANEL_OUTPUTS)                              \
+            multiply_few(type, n, 2, job, span, row);                                              \
+        else if (few)                                                                              \
+            multiply_few(type, n, 1, job, span, row);                                              \
         else if (n <= SPREAD_ROWS)                                                                 \
             multiply_many(type, n, job, span, row, lane);                                          \
         return;
@@ -238,7 +275,7 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
                             const struct span *span, size_t begin)
 {
     const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
-    const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
+    const size_t lanes = few ? MOST_PANELS * PANEL_OUTPUTS : ABREAST * LANES;
     size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         if (!few)
@@ -253,9 +290,9 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
     }
 }
 
-/* A chunk by rows from `first_row`. */
+/* A chunk of so many panels by rows from `first_row`. */
 INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
-                           size_t first_row, struct chunk chunk, struct chunk next)
+                           size_t first_row, size_t panels, struct chunk chunk, struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
@@ -267,7 +304,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
                         .spread = spread,
                         .y = job->out.y + (chunk.panel * PANEL_OUTPUTS - job->out.begin),
                         .bias = job->bias ? job->bias + chunk.panel * PANEL_OUTPUTS : NULL,
-                        .n_outputs = outputs_of(job, chunk.panel, few ? 1 : SPREAD_PANELS)};
+                        .n_outputs = outputs_of(job, chunk.panel, panels)};
     if (few) {
         multiply_groups(type, true, job, &span, first_row);
         return;
@@ -283,10 +320,12 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
 {
     size_t rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
-    const struct walk w = few ? walk_whole_panels(job) : walk_chunks(job, rows);
+    const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
+    const bool pairs = rows <= PAIR_ROWS && bytes >= LONG_PANEL;
+    const struct walk w = few ? walk_whole_panels(job, pairs ? 2 : 1) : walk_chunks(job, rows);
     for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
         next = chunk_after(&w, c);
-        multiply_chunk(type, few, job, first_row, c, next);
+        multiply_chunk(type, few, job, first_row, w.panels, c, next);
     }
 }
 

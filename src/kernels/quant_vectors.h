@@ -82,14 +82,25 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, s
     }
 }
 
-/* Asks for block b's part of the record that lies ahead, in this panel or the next. */
-INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b, bool once)
+/* What lies `ahead` bytes further in a stream of panels of `bytes`, of which `skip` belong to
+ * another stream after each. */
+INLINE const uint8_t *in_stream(const uint8_t *panel, size_t ahead, size_t bytes, size_t skip)
+{
+    return panel + ahead + (ahead < bytes ? 0 : skip);
+}
+
+/* Asks for block b's part of the record that lies ahead, in this panel or the next of its stream.
+ */
+INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b, size_t bytes,
+                        size_t skip, bool once)
 {
     const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
-    const uint8_t *p = panel + b / n * record_bytes(f) + b % n * lines * 64;
+    size_t at = b / n * record_bytes(f) + b % n * lines * 64;
+    const uint8_t *near = in_stream(panel, at + FETCH_NEAR, bytes, skip);
+    const uint8_t *far = in_stream(panel, at + FETCH_FAR, bytes, skip);
     UNROLL
     for (size_t i = 0; i < lines; i++)
-        fetch_line(p + i * 64, once);
+        fetch_lines(near + i * 64, far + i * 64, once);
 }
 
 /* --- A chunk of a panel, decoded once for many rows --- */
@@ -111,7 +122,7 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
     const struct panel_format *f = &panel_formats[type];
     const bool once = fetch_once();
     for (size_t b = 0; b < n; b++) {
-        fetch_ahead(f, panel, first + b, once);
+        fetch_ahead(f, panel, first + b, 0, 0, once);
         for (size_t part = 0; part < PARTS; part++) {
             v_codes codes[8];
             struct vector_block w;
@@ -160,13 +171,14 @@ struct walk {
     size_t blocks, band, length;
 };
 
-/* One panel after the other. A share that is empty begins where the matrix ends, not on a panel. */
-INLINE struct walk walk_whole_panels(const struct quant_job *job)
+/* So many panels at a time, whole. A share that is empty begins where the matrix ends, not on a
+ * panel. */
+INLINE struct walk walk_whole_panels(const struct quant_job *job, size_t panels)
 {
     size_t blocks = job->a->n_blocks;
     return (struct walk){.first = (job->out.begin + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
                          .end = (job->out.end + PANEL_OUTPUTS - 1) / PANEL_OUTPUTS,
-                         .panels = 1,
+                         .panels = panels,
                          .blocks = blocks,
                          .band = blocks,
                          .length = blocks};
@@ -177,9 +189,8 @@ INLINE struct walk walk_whole_panels(const struct quant_job *job)
 INLINE struct walk walk_chunks(const struct quant_job *job, size_t n_rows)
 {
     enum { BAND_BYTES = 1 << 18 };
-    struct walk w = walk_whole_panels(job);
+    struct walk w = walk_whole_panels(job, SPREAD_PANELS);
     size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
-    w.panels = SPREAD_PANELS;
     w.length = SPREAD_BLOCKS;
     w.band = size_max(chunks, 1) * SPREAD_BLOCKS;
     return w;
