@@ -77,10 +77,32 @@ static uint32_t wait_for_job(struct thread_pool *pool, uint32_t seen)
     return seen + 1;
 }
 
+/* sched_setattr(2), as the C library does not declare it. */
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t slice, deadline, period; /* nanoseconds */
+};
+
+/* Of the threads that share a CPU, one with a longer slice is put off for one with a shorter that
+ * wakes up. */
+void thread_gives_way(void)
+{
+    enum { LONGEST_SLICE = 100000000 };
+    struct scheduling s = {0};
+    if (syscall(SYS_sched_getattr, 0, &s, sizeof s, 0) || s.policy != SCHED_OTHER)
+        return;
+    s.slice = LONGEST_SLICE;
+    syscall(SYS_sched_setattr, 0, &s, 0);
+}
+
 static void *worker_main(void *argument)
 {
     struct worker worker = *(struct worker *)argument;
     mem_free(argument);
+    thread_gives_way();
     struct thread_pool *pool = worker.pool;
     for (uint32_t seen = 0;;) {
         seen = wait_for_job(pool, seen);

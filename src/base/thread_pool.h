@@ -28,6 +28,11 @@ void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context)
 /* Inside `work`: waits until every thread of the pool is here. */
 void thread_pool_barrier(struct thread_pool *pool);
 
+/* The calling thread computes for long, as the workers of pools do: whatever wakes up, such as a
+ * thread that hands its results on, runs before it. Does nothing where the system cannot (Linux
+ * before 6.12) or where it was given another scheduling policy. */
+void thread_gives_way(void);
+
 /* Thread t's share [begin, end) of n units, in multiples of `grain` (at least 1). */
 void thread_share(size_t n, size_t grain, size_t thread, size_t n_threads, size_t *begin,
                   size_t *end);

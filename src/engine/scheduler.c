@@ -760,6 +760,7 @@ static void publish_load(struct engine *e)
 void *scheduler_run(void *context)
 {
     struct engine *e = context;
+    thread_gives_way();
     while (accept_submitted(e)) {
         end_cancelled(e, false);
         admit(e);
