@@ -60,8 +60,8 @@ struct attention_kernels {
     void (*mix)(const float *weights, size_t n, const void *values, size_t width, float *out);
 
     /* The same bits from keys, and from the first n_keys values, as they are stored; for a head of
-     * `width` dimensions. next: what is passed in the next call, asked of memory meanwhile, or the
-     * same page. NULL: there is no such way for the type. */
+     * `width` dimensions. next: what the next call reads, values or keys, asked of memory
+     * meanwhile; any page where there is none. NULL: there is no such way for the type. */
     void (*scores_stored)(const void *queries, size_t n, const void *keys, const void *next,
                           size_t width, float *scores);
     void (*mix_stored)(const float *weights, size_t n, const void *values, const void *next,

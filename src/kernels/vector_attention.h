@@ -55,11 +55,13 @@ static void prepare_values(enum tensor_type type, const void *stored, size_t n_k
     memset(to, 0, (KEY_PAGE - n_keys) * width * sizeof *to);
 }
 
-/* A right side of products: rows of floats, or of halves as they are stored. */
+/* A right side of products: rows of floats, or of halves as they are stored. With each row of
+ * halves, a line or two of what is needed next are asked for. */
 struct outer_right {
     const void *at;
-    size_t stride;   /* elements */
-    ptrdiff_t ahead; /* bytes to what is needed next and asked for meanwhile; of halves only */
+    size_t stride;       /* elements */
+    const uint8_t *next; /* of halves only, as the next: */
+    bool two;
 };
 
 INLINE size_t right_bytes(const bool half, size_t elements)
@@ -86,9 +88,12 @@ INLINE void outer_block(const size_t rows, const size_t vectors, const bool adds
     for (size_t j = 0; j < vectors; j++)
         sums[r][j] = adds ? v_load(y + r * y_stride + j * VECTOR_LANES) : v_set(0);
     for (size_t k = 0; k < n; k++, b += right_bytes(half, right.stride)) {
-        if (half)
-            for (size_t i = 0; i < right_bytes(half, vectors * VECTOR_LANES); i += 64)
-                __builtin_prefetch(b + right.ahead + i, 0, 2);
+        if (half) {
+            __builtin_prefetch(right.next, 0, 0);
+            if (right.two)
+                __builtin_prefetch(right.next + 64, 0, 0);
+            right.next += right.two ? 128 : 64;
+        }
         UNROLL
         for (size_t j = 0; j < vectors; j++)
             of_b[j] = load_right(half, b + right_bytes(half, j * VECTOR_LANES));
@@ -156,66 +161,93 @@ static size_t next_rows(size_t left)
     return (left + groups - 1) / groups;
 }
 
-/* The right side, from its element i on. */
-INLINE struct outer_right right_from(struct outer_right right, const bool half, size_t i)
+/* The keys or values that are needed after those of a page, and who asks for them: each of some
+ * calls for its share of the lines. */
+struct upcoming {
+    const uint8_t *at;
+    size_t lines, call, calls;
+};
+
+/* The right side, from its element i on, in one of the calls, which has `rows` rows. */
+INLINE struct outer_right right_from(struct outer_right right, const bool half, size_t i,
+                                     struct upcoming *next, size_t rows)
 {
     right.at = (const uint8_t *)right.at + right_bytes(half, i);
+    if (half) {
+        size_t share = next->lines / next->calls;
+        right.two = share > rows;
+        size_t begin = share * next->call++, asked = right.two ? 2 * rows : rows;
+        right.next = next->at + 64 * size_min(begin, next->lines - asked);
+    }
     return right;
 }
 
-INLINE void score_page(const bool half, const float *queries, size_t n, struct outer_right keys,
-                       size_t width, float *scores)
+/* n rows, `at_once` of `width` elements, by a page; what is needed next has as much of them. */
+INLINE struct upcoming upcoming(const void *next, size_t n, size_t width, size_t at_once,
+                                size_t page_width)
 {
+    size_t groups = (n + GEMM_ROWS - 1) / GEMM_ROWS, passes = (width + at_once - 1) / at_once;
+    return (struct upcoming){.at = next,
+                             .lines = right_bytes(true, KEY_PAGE * page_width) / 64,
+                             .calls = groups * passes};
+}
+
+INLINE void score_page(const bool half, const float *queries, size_t n, struct outer_right keys,
+                       const void *next, size_t width, float *scores)
+{
+    enum { AT_ONCE = 4 * VECTOR_LANES };
+    struct upcoming values = upcoming(next, n, KEY_PAGE, AT_ONCE, width);
     for (size_t r = 0, rows; r < n; r += rows) {
         rows = next_rows(n - r);
-        for (size_t i = 0; i < KEY_PAGE; i += 4 * VECTOR_LANES)
-            outer_scores[half][rows - 1](queries + r * width, width, right_from(keys, half, i),
-                                         width, scores + r * KEY_PAGE + i, KEY_PAGE);
+        for (size_t i = 0; i < KEY_PAGE; i += AT_ONCE)
+            outer_scores[half][rows - 1](queries + r * width, width,
+                                         right_from(keys, half, i, &values, width), width,
+                                         scores + r * KEY_PAGE + i, KEY_PAGE);
     }
 }
 
 INLINE void mix_page(const bool half, const float *weights, size_t n, struct outer_right values,
-                     size_t n_keys, float *out)
+                     const void *next, size_t n_keys, float *out)
 {
+    enum { AT_ONCE = 4 * VECTOR_LANES };
     size_t width = values.stride;
+    struct upcoming keys = upcoming(next, n, width, AT_ONCE, width);
     for (size_t r = 0, rows; r < n; r += rows) {
         rows = next_rows(n - r);
         const float *from = weights + r * KEY_PAGE;
-        size_t d = 0;
-        for (; d + 4 * VECTOR_LANES <= width; d += 4 * VECTOR_LANES)
-            outer_wide[half][rows - 1](from, KEY_PAGE, right_from(values, half, d), n_keys,
-                                       out + r * width + d, width);
-        if (d < width) /* 32 elements, where that is two vectors */
-            outer_narrow[half][rows - 1](from, KEY_PAGE, right_from(values, half, d), n_keys,
-                                         out + r * width + d, width);
+        for (size_t d = 0; d < width; d += AT_ONCE) /* the last may be 32: two vectors */
+            (d + AT_ONCE <= width ? outer_wide : outer_narrow)[half][rows - 1](
+                from, KEY_PAGE, right_from(values, half, d, &keys, n_keys), n_keys,
+                out + r * width + d, width);
     }
 }
 
 static void attention_scores(const void *queries, size_t n, const void *keys, size_t width,
                              float *scores)
 {
-    score_page(false, queries, n, (struct outer_right){.at = keys, .stride = KEY_PAGE}, width,
+    score_page(false, queries, n, (struct outer_right){.at = keys, .stride = KEY_PAGE}, NULL, width,
                scores);
 }
 
 static void attention_mix(const float *weights, size_t n, const void *values, size_t width,
                           float *out)
 {
-    mix_page(false, weights, n, (struct outer_right){.at = values, .stride = width}, KEY_PAGE, out);
+    mix_page(false, weights, n, (struct outer_right){.at = values, .stride = width}, NULL, KEY_PAGE,
+             out);
 }
 
 static void scores_of_halves(const void *queries, size_t n, const void *keys, const void *next,
                              size_t width, float *scores)
 {
-    struct outer_right right = {keys, KEY_PAGE, (const char *)next - (const char *)keys};
-    score_page(true, queries, n, right, width, scores);
+    score_page(true, queries, n, (struct outer_right){.at = keys, .stride = KEY_PAGE}, next, width,
+               scores);
 }
 
 static void mix_of_halves(const float *weights, size_t n, const void *values, const void *next,
                           size_t n_keys, size_t width, float *out)
 {
-    struct outer_right right = {values, width, (const char *)next - (const char *)values};
-    mix_page(true, weights, n, right, n_keys, out);
+    mix_page(true, weights, n, (struct outer_right){.at = values, .stride = width}, next, n_keys,
+             out);
 }
 
 static void hide(float *scores, size_t begin, size_t end)

@@ -224,9 +224,9 @@ static void attend_stored(const struct job *job, struct row_block block, size_t 
     struct stored_page here = page_at(job, sequence, page, kv_head);
     struct stored_page ahead = page_after(job, block, kv_head, page, end);
     limit_queries(job, block, page, w->states);
-    k->scores_stored(w->queries, n, here.keys, ahead.keys, width, w->scores);
+    k->scores_stored(w->queries, n, here.keys, here.values, width, w->scores);
     k->soften(w->scores, n, w->states, w->out, width);
-    k->mix_stored(w->scores, n, here.values, ahead.values, clip(end, page), width, w->out);
+    k->mix_stored(w->scores, n, here.values, ahead.keys, clip(end, page), width, w->out);
 }
 
 static void attend_prepared(const struct job *job, struct row_block block, size_t kv_head,
