@@ -619,11 +619,11 @@ static void count_pass(struct engine *e, size_t n_rows)
     atomic_fetch_add(&e->n_step_rows, n_rows);
 }
 
-static enum status compute(struct engine *e, enum stage stage, size_t begin, size_t end,
-                           double *seconds, struct error *err)
+/* The n rows listed for the stage. */
+static enum status compute(struct engine *e, enum stage stage, size_t n, double *seconds,
+                           struct error *err)
 {
     mem_guard_enter();
-    size_t n = list_rows(e, stage, begin, end);
     double started = clock_seconds();
     enum status status = model_forward(e->model, e->cache, e->rows[stage], n, e->logits, err);
     *seconds = clock_seconds() - started;
@@ -646,7 +646,7 @@ static void compute_apart(struct engine *e, enum stage stage)
             if (!kv_reserve(e->cache, (size_t)g->slot, g->n_rows))
                 error_memory(&err, "the KV cache");
             else
-                compute(e, stage, index, index + 1, &seconds, &err);
+                compute(e, stage, list_rows(e, stage, index, index + 1), &seconds, &err);
             if (err.status)
                 finish(e, index, FINISH_ERROR, &err);
             else
@@ -687,13 +687,11 @@ static void plan(struct engine *e)
 static bool decode(struct engine *e, double *seconds)
 {
     struct error err = {0};
-    size_t n = 0;
+    size_t n = list_rows(e, DECODING, 0, e->n_running);
     *seconds = 0;
-    for (size_t i = 0; i < e->n_running; i++)
-        n += takes_part(e->running[i], DECODING) ? e->running[i]->n_rows : 0;
     if (n == 0)
         return false;
-    if (compute(e, DECODING, 0, e->n_running, seconds, &err)) {
+    if (compute(e, DECODING, n, seconds, &err)) {
         compute_apart(e, DECODING);
         return false;
     }

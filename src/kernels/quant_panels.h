@@ -26,6 +26,7 @@
 /* While a panel of so many bytes passes, activations leave the first cache. Two panels abreast need
  * them half as often. */
 enum { LONG_PANEL = 1 << 14, MOST_PANELS = 2 };
+_Static_assert(PARTS > 1 || ABREAST >= MOST_PANELS, "sums of panels abreast have room");
 
 /* A chunk, its weights and its outputs. */
 struct span {

@@ -177,12 +177,14 @@ INLINE struct outer_right right_from(struct outer_right right, const bool half, 
         size_t share = next->lines / next->calls;
         right.two = share > rows;
         size_t begin = share * next->call++, asked = right.two ? 2 * rows : rows;
-        right.next = next->at + 64 * size_min(begin, next->lines - asked);
+        size_t last = asked < next->lines ? next->lines - asked : 0;
+        right.next = next->at + 64 * size_min(begin, last);
     }
     return right;
 }
 
-/* n rows, `at_once` of `width` elements, by a page; what is needed next has as much of them. */
+/* For products of n rows by a page whose rows have `width` elements, `at_once` of them in a call.
+ * What is needed next is KEY_PAGE * page_width halves. */
 INLINE struct upcoming upcoming(const void *next, size_t n, size_t width, size_t at_once,
                                 size_t page_width)
 {
