@@ -1,9 +1,11 @@
 #include "kernels/limits.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/size.h"
 #include "kernels/amx_tiles.h"
 #include "kernels/fetch.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -202,43 +204,98 @@ static double best_rate(struct thread_pool *pool, probe *run, long rounds)
     return best;
 }
 
+/* As wide as AVX-512's registers; elsewhere the compiler takes several. */
+typedef uint64_t line_vector __attribute__((vector_size(64), aligned(1), may_alias));
+enum { LINE = sizeof(line_vector), STRETCH = 1 << 14, STEP = 2 * LINE };
+
+/* Adds up memory, two stretches abreast (faster than one after the other), asking for lines ahead
+ * as the kernels do. Fewer than 2 * STEP bytes at the end are left out. */
+static inline __attribute__((always_inline)) void add_up(const char *data, size_t bytes, bool once)
+{
+    line_vector sum[4] = {0};
+    while (bytes >= 2 * STEP) {
+        size_t length = size_min(STRETCH, bytes / 2 / STEP * STEP);
+        for (size_t i = 0; i < length; i += STEP) {
+#pragma GCC unroll 4
+            for (size_t k = 0; k < 4; k++) {
+                const char *line = data + i + k % 2 * length + k / 2 * LINE;
+                fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, once);
+                sum[k] += *(const line_vector *)line;
+            }
+        }
+        data += 2 * length;
+        bytes -= 2 * length;
+    }
+    sum[0] += sum[1] + sum[2] + sum[3];
+    sink = (float)(sum[0][0] + sum[0][1] + sum[0][2] + sum[0][3] + sum[0][4] + sum[0][5] +
+                   sum[0][6] + sum[0][7]);
+}
+
+typedef void reader(const char *data, size_t bytes, bool once);
+
+static void read_plain(const char *data, size_t bytes, bool once)
+{
+    add_up(data, bytes, once);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void read_avx512(const char *data, size_t bytes,
+                                                           bool once)
+{
+    add_up(data, bytes, once);
+}
+
+__attribute__((target("avx2"))) static void read_avx2(const char *data, size_t bytes, bool once)
+{
+    add_up(data, bytes, once);
+}
+
+static reader *widest_reader(void)
+{
+    const struct cpu_features *cpu = cpu_features();
+    return cpu->avx512 ? read_avx512 : cpu->avx2 ? read_avx2 : read_plain;
+}
+#else
+static reader *widest_reader(void)
+{
+    return read_plain;
+}
+#endif
+
 struct reading {
     const struct memory_run *runs;
     size_t n;
+    reader *read;
+    _Atomic size_t taken; /* pieces */
 };
 
-/* A thread's part of a run; asks for lines ahead as the kernels do. */
-static void read_run(const struct memory_run *run, size_t thread, size_t n_threads)
-{
-    enum { LINE = 64, WORDS = LINE / sizeof(uint64_t) };
-    const bool once = fetch_once();
-    const char *data = run->data;
-    uint64_t sum[WORDS] = {0}, line[WORDS];
-    size_t begin, end;
-    thread_share(run->bytes, LINE, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i + LINE <= end; i += LINE) {
-        fetch_lines(data + i + FETCH_NEAR, data + i + FETCH_FAR, once);
-        memcpy(line, data + i, LINE);
-        for (size_t k = 0; k < WORDS; k++)
-            sum[k] += line[k];
-    }
-    for (size_t k = 0; k < WORDS; k++)
-        sink = (float)sum[k];
-}
-
+/* Whoever has done a piece takes the next, so that no thread waits for a slower one. */
 static void read_work(void *context, size_t thread, size_t n_threads)
 {
-    const struct reading *r = context;
-    for (size_t i = 0; i < r->n; i++)
-        read_run(&r->runs[i], thread, n_threads);
+    enum { PIECE = 1 << 20 };
+    struct reading *r = context;
+    const bool once = fetch_once();
+    size_t piece = r->taken++, before = 0; /* pieces of the runs before */
+    (void)thread;
+    (void)n_threads;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct memory_run *run = &r->runs[i];
+        size_t pieces = (run->bytes + PIECE - 1) / PIECE;
+        for (; piece < before + pieces; piece = r->taken++) {
+            size_t begin = (piece - before) * PIECE;
+            r->read((const char *)run->data + begin, size_min(PIECE, run->bytes - begin), once);
+        }
+        before += pieces;
+    }
 }
 
 double limits_of_reading(struct thread_pool *pool, const struct memory_run *runs, size_t n)
 {
+    struct reading reading = {.runs = runs, .n = n, .read = widest_reader()};
     double bytes = 0, start = clock_seconds();
     for (size_t i = 0; i < n; i++)
         bytes += (double)runs[i].bytes;
-    thread_pool_run(pool, read_work, &(struct reading){.runs = runs, .n = n});
+    thread_pool_run(pool, read_work, &reading);
     return bytes / (clock_seconds() - start);
 }
 
