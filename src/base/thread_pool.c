@@ -15,9 +15,16 @@
 
 enum { SPINS_BEFORE_SLEEP = 20000, SPINS_BEFORE_YIELD = 20000 };
 
+/* Memory that a thread will read, and asks for while it waits. */
+struct expected {
+    _Alignas(64) const char *data;
+    size_t bytes;
+};
+
 struct thread_pool {
     size_t n_threads;
     pthread_t *threads;
+    struct expected *expected; /* one for each thread, which alone uses it */
     thread_work *work;
     void *context;
     _Alignas(64) _Atomic uint32_t generation; /* one more for every job; futex word */
@@ -52,23 +59,38 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* A turn of waiting: some lines of what is expected, if any are left. */
+static void wait_a_turn(struct expected *expected)
+{
+    enum { LINE = 64, BITE = 8 * LINE };
+    if (!expected->bytes) {
+        pause_cpu();
+        return;
+    }
+    size_t bite = size_min(expected->bytes, BITE);
+    for (size_t i = 0; i < bite; i += LINE)
+        __builtin_prefetch(expected->data + i, 0, 2);
+    expected->data += bite;
+    expected->bytes -= bite;
+}
+
 /* Spin until *word differs from `seen`, giving the CPU away when it takes long. */
-static void spin_while(_Atomic uint32_t *word, uint32_t seen)
+static void spin_while(_Atomic uint32_t *word, uint32_t seen, struct expected *expected)
 {
     for (int i = 0; atomic_load_explicit(word, memory_order_acquire) == seen; i++) {
         if (i < SPINS_BEFORE_YIELD)
-            pause_cpu();
+            wait_a_turn(expected);
         else
             sched_yield();
     }
 }
 
-static uint32_t wait_for_job(struct thread_pool *pool, uint32_t seen)
+static uint32_t wait_for_job(struct thread_pool *pool, size_t thread, uint32_t seen)
 {
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
         if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen)
             return seen + 1;
-        pause_cpu();
+        wait_a_turn(&pool->expected[thread]);
     }
     atomic_fetch_add(&pool->sleepers, 1);
     while (atomic_load(&pool->generation) == seen)
@@ -105,7 +127,7 @@ static void *worker_main(void *argument)
     thread_gives_way();
     struct thread_pool *pool = worker.pool;
     for (uint32_t seen = 0;;) {
-        seen = wait_for_job(pool, seen);
+        seen = wait_for_job(pool, worker.index, seen);
         if (atomic_load(&pool->stop))
             return NULL;
         pool->work(pool->context, worker.index, pool->n_threads);
@@ -144,12 +166,15 @@ enum status thread_pool_create(size_t n_threads, struct thread_pool **out, struc
                          MAX_THREADS);
     struct thread_pool *pool = mem_aligned(64, 1, sizeof *pool);
     pthread_t *threads = mem_array(n_threads, sizeof *threads);
-    if (!pool || !threads) {
+    struct expected *expected = mem_aligned(64, n_threads, sizeof *expected);
+    if (!pool || !threads || !expected) {
         mem_free(pool);
         mem_free(threads);
+        mem_free(expected);
         return error_memory(err, "a thread pool");
     }
     pool->threads = threads;
+    pool->expected = expected;
     pool->n_threads = 1;
     for (size_t i = 1; i < n_threads; i++) {
         if (!start_worker(pool, i)) {
@@ -173,6 +198,7 @@ void thread_pool_free(struct thread_pool *pool)
     for (size_t i = 1; i < pool->n_threads; i++)
         pthread_join(pool->threads[i], NULL);
     mem_free(pool->threads);
+    mem_free(pool->expected);
     mem_free(pool);
 }
 
@@ -194,10 +220,16 @@ void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context)
     work(context, 0, pool->n_threads);
     uint32_t left;
     while ((left = atomic_load_explicit(&pool->running, memory_order_acquire)) != 0)
-        spin_while(&pool->running, left);
+        spin_while(&pool->running, left, &pool->expected[0]);
 }
 
-void thread_pool_barrier(struct thread_pool *pool)
+void thread_pool_expect(struct thread_pool *pool, size_t thread, const void *data, size_t bytes)
+{
+    if (pool)
+        pool->expected[thread] = (struct expected){.data = data, .bytes = bytes};
+}
+
+void thread_pool_barrier(struct thread_pool *pool, size_t thread)
 {
     if (!pool || pool->n_threads == 1)
         return;
@@ -206,7 +238,7 @@ void thread_pool_barrier(struct thread_pool *pool)
         atomic_store(&pool->arrived, 0);
         atomic_fetch_add(&pool->phase, 1);
     } else {
-        spin_while(&pool->phase, phase);
+        spin_while(&pool->phase, phase, &pool->expected[thread]);
     }
 }
 

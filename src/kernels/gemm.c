@@ -212,9 +212,9 @@ static void run_threaded(void *context, size_t thread, size_t n_threads)
         for (size_t k0 = 0; k0 < job->k; k0 += k_step) {
             size_t k = size_min(job->k - k0, k_step);
             pack_b(product, &job->b, j0, k0, n, k, gemm->shared, begin, end);
-            thread_pool_barrier(gemm->pool);
+            thread_pool_barrier(gemm->pool, thread);
             multiply_part(gemm, job, part, j0, k0, k, a_packed, gemm->shared);
-            thread_pool_barrier(gemm->pool);
+            thread_pool_barrier(gemm->pool, thread);
         }
     }
 }

@@ -208,27 +208,31 @@ static double best_rate(struct thread_pool *pool, probe *run, long rounds)
 typedef uint64_t line_vector __attribute__((vector_size(64), aligned(1), may_alias));
 enum { LINE = sizeof(line_vector), STRETCH = 1 << 14, STEP = 2 * LINE };
 
-/* Adds up memory, two stretches abreast (faster than one after the other), asking for lines ahead
- * as the kernels do. Fewer than 2 * STEP bytes at the end are left out. */
+/* Adds up two stretches abreast, which is faster than one after the other, asking for lines ahead
+ * as the kernels do. `length`: a multiple of STEP. */
+static inline __attribute__((always_inline)) void add_pair(const char *data, const size_t length,
+                                                           bool once, line_vector sum[4])
+{
+    for (size_t i = 0; i < length; i += STEP) {
+#pragma GCC unroll 4
+        for (size_t k = 0; k < 4; k++) {
+            const char *line = data + i + k % 2 * length + k / 2 * LINE;
+            fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, once);
+            sum[k] += *(const line_vector *)line;
+        }
+    }
+}
+
+/* Fewer than 2 * STEP bytes at the end are left out. */
 static inline __attribute__((always_inline)) void add_up(const char *data, size_t bytes, bool once)
 {
     line_vector sum[4] = {0};
-    while (bytes >= 2 * STEP) {
-        size_t length = size_min(STRETCH, bytes / 2 / STEP * STEP);
-        for (size_t i = 0; i < length; i += STEP) {
-#pragma GCC unroll 4
-            for (size_t k = 0; k < 4; k++) {
-                const char *line = data + i + k % 2 * length + k / 2 * LINE;
-                fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, once);
-                sum[k] += *(const line_vector *)line;
-            }
-        }
-        data += 2 * length;
-        bytes -= 2 * length;
-    }
+    for (; bytes >= 2 * STRETCH; bytes -= 2 * STRETCH, data += 2 * STRETCH)
+        add_pair(data, STRETCH, once, sum);
+    add_pair(data, bytes / 2 / STEP * STEP, once, sum);
     sum[0] += sum[1] + sum[2] + sum[3];
-    sink = (float)(sum[0][0] + sum[0][1] + sum[0][2] + sum[0][3] + sum[0][4] + sum[0][5] +
-                   sum[0][6] + sum[0][7]);
+    for (size_t i = 0; i < LINE / sizeof(uint64_t); i++)
+        sink = (float)sum[0][i];
 }
 
 typedef void reader(const char *data, size_t bytes, bool once);

@@ -229,6 +229,37 @@ static void quantize_share(const struct job *job, size_t thread, size_t n_thread
                                       a->n_blocks);
 }
 
+/* Bytes before row `row` of what is multiplied. */
+static size_t bytes_before(const struct matrix *w, size_t row)
+{
+    size_t bytes = row * w->row_bytes;
+    if (w->packed)
+        quant_packed_bytes(w->type, row, w->cols, &bytes);
+    return bytes;
+}
+
+/* The thread will start with the first of its share of what comes next. */
+static void expect_upcoming(const struct compute *c, size_t thread, size_t n_threads)
+{
+    enum { EXPECTED_BYTES = 1 << 17 };
+    size_t units = 0, begin, end;
+    for (size_t i = 0; i < c->n_upcoming; i++)
+        units += n_units(c->upcoming[i].rows);
+    thread_share(units, 1, thread, n_threads, &begin, &end);
+    for (size_t i = 0; i < c->n_upcoming; i++) {
+        const struct matrix *w = &c->upcoming[i];
+        size_t n = n_units(w->rows);
+        if (begin < n) {
+            size_t before = bytes_before(w, begin * UNIT);
+            size_t bytes = bytes_before(w, w->rows) - before;
+            const char *data = w->packed ? w->packed : w->data;
+            thread_pool_expect(c->pool, thread, data + before, size_min(bytes, EXPECTED_BYTES));
+            return;
+        }
+        begin -= n;
+    }
+}
+
 static void matmul_work(void *context, size_t thread, size_t n_threads)
 {
     const struct job *job = context;
@@ -236,10 +267,11 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
     size_t begin, end;
     if (job->quantizes) {
         quantize_share(job, thread, n_threads);
-        thread_pool_barrier(c->pool);
+        thread_pool_barrier(c->pool, thread);
     }
     while (work_shares_take(c->shares, thread, &begin, &end))
         multiply_units(job, begin, end, c->scratch + thread * c->scratch_floats);
+    expect_upcoming(c, thread, n_threads);
 }
 
 /* How many units find room in a thread's scratch at once. */
@@ -272,6 +304,12 @@ static void run_job(struct job *job)
                     job->a->n_rows < MANY_ROWS ? 1 : size_max(share / PIECES, job->at_once));
     thread_pool_run(job->compute->pool, matmul_work, job);
     job->a->quantized = job->a->quantized || codes;
+}
+
+void matmul_announce(struct compute *compute, const struct matrix *w, size_t n)
+{
+    compute->upcoming = w;
+    compute->n_upcoming = n;
 }
 
 void matmul_all(const struct compute *compute, struct activations *x,

@@ -36,6 +36,8 @@ struct compute {
     size_t scratch_bytes;
     size_t scratch_floats; /* per thread: of the kernels, then of the outputs it works on */
     size_t kernel_floats;
+    const struct matrix *upcoming; /* see matmul_announce() */
+    size_t n_upcoming;
 };
 /* `max_rows`, `max_cols`: the most rows of activations, and columns of any matrix, that will be
  * used. `pool`: threads to use, which must outlive it; NULL: n_threads of its own (0: all CPUs). */
@@ -54,6 +56,11 @@ void matmul_pack(const struct compute *compute, struct matrix *w, const struct f
 
 /* Whether products with the matrix are of quantized activations (quant.h). */
 bool matmul_is_quantized(const struct compute *compute, const struct matrix *w);
+
+/* What will be multiplied after the next products, in one go: threads that have done their part of
+ * these, and of whatever is between, ask memory for their part of those. w: n matrices side by
+ * side, of gated ones the first alone; they must outlive the products. */
+void matmul_announce(struct compute *compute, const struct matrix *w, size_t n);
 
 /* One product of activations: y = W x + bias + B low. */
 struct product {

@@ -234,12 +234,23 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
                                  {&w->k, w->k_bias, &a->k, s->k},
                                  {&w->v, w->v_bias, &a->v, s->v}},
                   3, products);
+    matmul_announce(&m->compute, &w->o, 1);
     matmul_all(&m->compute, &m->activations, products, 3);
     run(p, 1, store_work);
     attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
     plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, p->stream.x}, 1, products);
+    matmul_announce(&m->compute, &w->gate, 1);
     matmul_add(&m->compute, &m->activations, products);
+}
+
+static void announce_after_layer(const struct pass *p)
+{
+    struct model *m = p->model;
+    if (p->layer + 1 < m->shape->n_layers)
+        matmul_announce(&m->compute, &m->weights.layers[p->layer + 1].q, 3);
+    else
+        matmul_announce(&m->compute, &m->weights.head, 1);
 }
 
 static void ffn_block(struct pass *p, const struct layer_weights *w, const struct layer_adapters *a)
@@ -254,9 +265,11 @@ static void ffn_block(struct pass *p, const struct layer_weights *w, const struc
                   (struct map[]){{&w->gate, NULL, &a->gate, floats}, {&w->up, NULL, &a->up, NULL}},
                   2, products);
     activations_set(&m->gated, floats, w->down.cols, p->n, w->down.cols);
+    matmul_announce(&m->compute, &w->down, 1);
     matmul_gated(&m->compute, &m->activations, products, codes ? &m->gated : NULL);
     show_input(p, INPUT_DOWN, floats, p->n, w->down.cols);
     plan_products(m, &m->gated, &(struct map){&w->down, NULL, &a->down, p->stream.x}, 1, products);
+    announce_after_layer(p);
     matmul_add(&m->compute, &m->gated, products);
 }
 
@@ -286,6 +299,7 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
         return STATUS_OK;
     set_input(p, INPUT_HEAD, m->scratch.h, wanted, dim);
     struct product product;
+    matmul_announce(&m->compute, &m->weights.layers[0].q, 3); /* of the pass after */
     plan_products(m, &m->activations,
                   &(struct map){&m->weights.head, NULL, &m->adapters.head, logits}, 1, &product);
     matmul_all(&m->compute, &m->activations, &product, 1);
