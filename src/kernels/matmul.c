@@ -97,7 +97,7 @@ static void start_outputs(const float *bias, size_t n_rows, const struct outputs
 }
 
 static void multiply_codes(const struct job *job, const struct product *p, float *scratch,
-                           const struct outputs *out)
+                           const struct outputs *out, const void *next)
 {
     const struct quant_kernels *k = job->compute->quant;
     const struct matrix *w = p->w;
@@ -107,6 +107,7 @@ static void multiply_codes(const struct job *job, const struct product *p, float
                              .bias = p->bias,
                              .a = job->a,
                              .out = *out,
+                             .next = next,
                              .scratch = scratch};
     (w->packed ? k->panels : k->rows)(&part);
 }
@@ -123,11 +124,12 @@ static void multiply_floats(const struct job *job, const struct matrix *w, const
                                       .scratch = scratch});
 }
 
+/* next: the weights that are read after these, or NULL. */
 static void multiply(const struct job *job, const struct product *p, float *scratch,
-                     const struct outputs *out)
+                     const struct outputs *out, const void *next)
 {
     if (matmul_is_quantized(job->compute, p->w)) {
-        multiply_codes(job, p, scratch, out);
+        multiply_codes(job, p, scratch, out, next);
     } else {
         start_outputs(p->bias, job->a->n_rows, out);
         multiply_floats(job, p->w, job->a->x, job->a->x_stride, scratch, out);
@@ -169,6 +171,15 @@ static void end_outputs(const struct job *job, const struct product *p, const st
     }
 }
 
+/* Where the weights of row `row` are. */
+static const char *weights_at(const struct matrix *w, size_t row)
+{
+    size_t bytes = row * w->row_bytes;
+    if (w->packed)
+        quant_packed_bytes(w->type, row, w->cols, &bytes);
+    return (const char *)(w->packed ? w->packed : w->data) + bytes;
+}
+
 /* Outputs [begin, end) of a product, or of both that are gated. */
 static void compute_outputs(const struct job *job, const struct product *p, size_t begin,
                             size_t end, float *scratch)
@@ -177,14 +188,15 @@ static void compute_outputs(const struct job *job, const struct product *p, size
                           .stride = end - begin + PAD,
                           .begin = begin,
                           .end = end};
-    multiply(job, p, scratch, &out);
     if (job->ending != GATED) {
+        multiply(job, p, scratch, &out, NULL);
         end_outputs(job, p, &out, NULL);
         return;
     }
     struct outputs up = out;
     up.y += job->a->n_rows * out.stride;
-    multiply(job, p + 1, scratch, &up);
+    multiply(job, p, scratch, &out, weights_at(p[1].w, begin));
+    multiply(job, p + 1, scratch, &up, weights_at(p->w, end));
     end_outputs(job, p, &out, &up);
 }
 
@@ -229,15 +241,6 @@ static void quantize_share(const struct job *job, size_t thread, size_t n_thread
                                       a->n_blocks);
 }
 
-/* Bytes before row `row` of what is multiplied. */
-static size_t bytes_before(const struct matrix *w, size_t row)
-{
-    size_t bytes = row * w->row_bytes;
-    if (w->packed)
-        quant_packed_bytes(w->type, row, w->cols, &bytes);
-    return bytes;
-}
-
 /* The thread will start with the first of its share of what comes next. */
 static void expect_upcoming(const struct compute *c, size_t thread, size_t n_threads)
 {
@@ -250,10 +253,9 @@ static void expect_upcoming(const struct compute *c, size_t thread, size_t n_thr
         const struct matrix *w = &c->upcoming[i];
         size_t n = n_units(w->rows);
         if (begin < n) {
-            size_t before = bytes_before(w, begin * UNIT);
-            size_t bytes = bytes_before(w, w->rows) - before;
-            const char *data = w->packed ? w->packed : w->data;
-            thread_pool_expect(c->pool, thread, data + before, size_min(bytes, EXPECTED_BYTES));
+            const char *data = weights_at(w, begin * UNIT);
+            size_t bytes = (size_t)(weights_at(w, w->rows) - data);
+            thread_pool_expect(c->pool, thread, data, size_min(bytes, EXPECTED_BYTES));
             return;
         }
         begin -= n;

@@ -75,7 +75,8 @@ struct quant_job {
     const float *bias; /* of output 0, or NULL: what outputs start from */
     const struct activations *a;
     struct outputs out;
-    void *scratch; /* QUANT_SCRATCH bytes, aligned to 64 */
+    const uint8_t *next; /* what is read after these weights; NULL: those behind them */
+    void *scratch;       /* QUANT_SCRATCH bytes, aligned to 64 */
 };
 enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are decoded at a time */
 

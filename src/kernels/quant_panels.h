@@ -30,11 +30,11 @@ _Static_assert(PARTS > 1 || ABREAST >= MOST_PANELS, "sums of panels abreast have
 
 /* A chunk, its weights and its outputs. */
 struct span {
-    struct chunk chunk, next;    /* and what follows it */
-    const uint8_t *panel;        /* or, for many rows: */
-    const struct spread *spread; /* of panels side by side, blocks from the chunk's first on */
-    float *y;                    /* of the first output, row 0 */
-    const float *bias;           /* of the first output, or NULL */
+    struct chunk chunk, next;     /* and what follows it */
+    const uint8_t *panel, *after; /* which is asked for towards the end; or, for many rows: */
+    const struct spread *spread;  /* of panels side by side, blocks from the chunk's first on */
+    float *y;                     /* of the first output, row 0 */
+    const float *bias;            /* of the first output, or NULL */
     size_t n_outputs;
 };
 
@@ -123,8 +123,9 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
 /* Panels of one matrix. */
 struct panels {
     const uint8_t *first;
-    size_t bytes; /* of one: the next begins there */
-    bool once;    /* for fetch_lines() */
+    size_t bytes;   /* of one: the next begins there */
+    ptrdiff_t skip; /* where the stream of each goes on */
+    bool once;      /* for fetch_lines() */
 };
 
 /* Block b of n panels, decoded as it is met, by that of `rows` rows, which is number `at` of the
@@ -137,7 +138,7 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
     const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     UNROLL
     for (size_t p = 0; p < n; p++)
-        fetch_ahead(f, panels->first + p * panels->bytes, b, panels->bytes, (n - 1) * panels->bytes,
+        fetch_ahead(f, panels->first + p * panels->bytes, b, panels->bytes, panels->skip,
                     panels->once);
     UNROLL
     for (size_t v = 0; v < n * PARTS; v += abreast) {
@@ -165,8 +166,12 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const struct panels panels = {span->panel, panel_bytes(f, a->n_blocks), fetch_once()};
-    const size_t step = record_blocks(f) == 2 ? 2 : 1;
+    const size_t bytes = panel_bytes(f, a->n_blocks);
+    const struct panels panels = {.first = span->panel,
+                                  .bytes = bytes,
+                                  .skip = span->after - (span->panel + bytes),
+                                  .once = fetch_once()};
+    const size_t step = f->group_blocks == 1 ? (n > 1 ? 4 : 2) : f->halves && rows <= 4 ? 8 : 1;
     size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
     v_float y[MOST_PANELS * PARTS * MOST_ROWS];
@@ -298,10 +303,12 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
     const uint8_t *panel = job->data + chunk.panel * bytes;
+    const bool last = (chunk.panel + panels) * PANEL_OUTPUTS >= job->out.end;
     struct spread *spread = job->scratch;
     struct span span = {.chunk = chunk,
                         .next = next,
                         .panel = panel,
+                        .after = last && job->next ? job->next : panel + panels * bytes,
                         .spread = spread,
                         .y = job->out.y + (chunk.panel * PANEL_OUTPUTS - job->out.begin),
                         .bias = job->bias ? job->bias + chunk.panel * PANEL_OUTPUTS : NULL,
@@ -322,7 +329,8 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
     size_t rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
     const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
-    const bool pairs = rows <= PAIR_ROWS && bytes >= LONG_PANEL;
+    const bool pairs =
+        rows <= PAIR_ROWS && (panel_formats[type].group_blocks == 1 || bytes >= LONG_PANEL);
     const struct walk w = few ? walk_whole_panels(job, pairs ? 2 : 1) : walk_chunks(job, rows);
     for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
         next = chunk_after(&w, c);

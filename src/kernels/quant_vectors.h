@@ -82,9 +82,9 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, s
     }
 }
 
-/* What lies `ahead` bytes further in a stream of panels of `bytes`, of which `skip` belong to
- * another stream after each. */
-INLINE const uint8_t *in_stream(const uint8_t *panel, size_t ahead, size_t bytes, size_t skip)
+/* What lies `ahead` bytes further in a stream of panels of `bytes`, which goes on `skip` bytes
+ * after this one's end. */
+INLINE const uint8_t *in_stream(const uint8_t *panel, size_t ahead, size_t bytes, ptrdiff_t skip)
 {
     return panel + ahead + (ahead < bytes ? 0 : skip);
 }
@@ -92,7 +92,7 @@ INLINE const uint8_t *in_stream(const uint8_t *panel, size_t ahead, size_t bytes
 /* Asks for block b's part of the record that lies ahead, in this panel or the next of its stream.
  */
 INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b, size_t bytes,
-                        size_t skip, bool once)
+                        ptrdiff_t skip, bool once)
 {
     const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
     size_t at = b / n * record_bytes(f) + b % n * lines * 64;
