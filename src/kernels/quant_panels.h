@@ -23,19 +23,21 @@
 #include "kernels/quant_plain.h"
 #include "kernels/quant_vectors.h"
 
-/* While a panel of so many bytes passes, activations leave the first cache. Two panels abreast need
- * them half as often. */
+/* Two panels abreast need the activations half as often, and memory delivers two streams faster
+ * than one; short panels of K-quants are faster one by one all the same. */
 enum { LONG_PANEL = 1 << 14, MOST_PANELS = 2 };
 _Static_assert(PARTS > 1 || ABREAST >= MOST_PANELS, "sums of panels abreast have room");
 
 /* A chunk, its weights and its outputs. */
 struct span {
-    struct chunk chunk, next;     /* and what follows it */
-    const uint8_t *panel, *after; /* which is asked for towards the end; or, for many rows: */
-    const struct spread *spread;  /* of panels side by side, blocks from the chunk's first on */
-    float *y;                     /* of the first output, row 0 */
-    const float *bias;            /* of the first output, or NULL */
-    size_t n_outputs;
+    struct chunk chunk, next;    /* and what follows it */
+    const uint8_t *panel;        /* or, for many rows: */
+    const struct spread *spread; /* of panels side by side, blocks from the chunk's first on */
+    const uint8_t *after;        /* the panel, what is asked for towards its end */
+    size_t apart;                /* panels from this one to the one abreast; 0: there is none */
+    float *y;                    /* of the first output, row 0 */
+    const float *bias;           /* of the first output, or NULL */
+    size_t n_outputs;            /* from the first on */
 };
 
 /* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
@@ -120,12 +122,18 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store_part(y + lane, v, lane < span->n_outputs ? span->n_outputs - lane : 0);
 }
 
-/* Panels of one matrix. */
+/* Vector v of a panel and of the one abreast: its first output. */
+INLINE size_t lane_of(const struct span *span, size_t v)
+{
+    return v / PARTS * span->apart * PANEL_OUTPUTS + v % PARTS * LANES;
+}
+
+/* Panels abreast. */
 struct panels {
     const uint8_t *first;
-    size_t bytes;   /* of one: the next begins there */
-    ptrdiff_t skip; /* where the stream of each goes on */
-    bool once;      /* for fetch_lines() */
+    size_t bytes, apart; /* of one, and from one to the other */
+    ptrdiff_t skip;      /* from the end of each to where its stream goes on */
+    bool once;           /* for fetch_lines() */
 };
 
 /* Block b of n panels, decoded as it is met, by that of `rows` rows, which is number `at` of the
@@ -138,7 +146,7 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
     const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     UNROLL
     for (size_t p = 0; p < n; p++)
-        fetch_ahead(f, panels->first + p * panels->bytes, b, panels->bytes, panels->skip,
+        fetch_ahead(f, panels->first + p * panels->apart, b, panels->bytes, panels->skip,
                     panels->once);
     UNROLL
     for (size_t v = 0; v < n * PARTS; v += abreast) {
@@ -146,7 +154,7 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
         struct vector_block w[MOST_PANELS];
         UNROLL
         for (size_t i = 0; i < abreast; i++) {
-            const uint8_t *panel = panels->first + (v + i) / PARTS * panels->bytes;
+            const uint8_t *panel = panels->first + (v + i) / PARTS * panels->apart;
             w[i] = (struct vector_block){.codes = codes[i], .step = 1};
             load_codes_as(f, SIGNED_CODES(f->codes), panel + codes_at(f, b), (v + i) % PARTS,
                           codes[i]);
@@ -159,8 +167,9 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
     }
 }
 
-/* Rows from `row`, all in one tile, by n whole panels. Blocks of a record of two each have their
- * own code: the strides of its loads are constant then, which hardware that fetches ahead likes. */
+/* Rows from `row`, all in one tile, by n whole panels. Some blocks at a time have code of their
+ * own: the strides of its loads are constant then, which hardware that fetches ahead likes. Which
+ * formats gain was measured. */
 INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t n,
                          const struct quant_job *job, const struct span *span, size_t row)
 {
@@ -169,9 +178,10 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     const size_t bytes = panel_bytes(f, a->n_blocks);
     const struct panels panels = {.first = span->panel,
                                   .bytes = bytes,
+                                  .apart = span->apart * bytes,
                                   .skip = span->after - (span->panel + bytes),
                                   .once = fetch_once()};
-    const size_t step = f->group_blocks == 1 ? (n > 1 ? 4 : 2) : f->halves && rows <= 4 ? 8 : 1;
+    const size_t step = f->group_blocks == 1 ? (n > 1 ? 4 : 2) : f->halves && rows == 1 ? 8 : 1;
     size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
     v_float y[MOST_PANELS * PARTS * MOST_ROWS];
@@ -179,7 +189,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            y[v * MOST_ROWS + r] = first_outputs(span, v * LANES);
+            y[v * MOST_ROWS + r] = first_outputs(span, lane_of(span, v));
     }
     for (size_t b = 0; b < a->n_blocks; b += step, at += step * a->tile_rows) {
         UNROLL
@@ -191,7 +201,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            store_outputs(span, to + r * job->out.stride, v * LANES, y[v * MOST_ROWS + r]);
+            store_outputs(span, to + r * job->out.stride, lane_of(span, v), y[v * MOST_ROWS + r]);
     }
 }
 
@@ -238,7 +248,7 @@ INLINE void multiply_group(enum tensor_type type, const bool few, const struct q
 {
 #define GROUP_OF(n)                                                                                \
     case n:                                                                                        \
-        if (few && n <= PAIR_ROWS && span->n_outputs > PANEL_OUTPUTS)                              \
+        if (few && n <= PAIR_ROWS && span->apart)                                                  \
             multiply_few(type, n, 2, job, span, row);                                              \
         else if (few)                                                                              \
             multiply_few(type, n, 1, job, span, row);                                              \
@@ -281,7 +291,7 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
                             const struct span *span, size_t begin)
 {
     const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
-    const size_t lanes = few ? MOST_PANELS * PANEL_OUTPUTS : ABREAST * LANES;
+    const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
     size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         if (!few)
@@ -296,42 +306,65 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
     }
 }
 
+/* Panels from number `panel` on; towards its end number `then` is asked for. */
+INLINE struct span span_at(enum tensor_type type, const struct quant_job *job, size_t panel,
+                           size_t then)
+{
+    const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
+    bool ends = then * PANEL_OUTPUTS >= job->out.end && job->next;
+    return (struct span){.panel = job->data + panel * bytes,
+                         .after = ends ? job->next : job->data + then * bytes,
+                         .y = job->out.y + (panel * PANEL_OUTPUTS - job->out.begin),
+                         .bias = job->bias ? job->bias + panel * PANEL_OUTPUTS : NULL,
+                         .n_outputs = job->out.end - panel * PANEL_OUTPUTS};
+}
+
 /* A chunk of so many panels by rows from `first_row`. */
 INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
                            size_t first_row, size_t panels, struct chunk chunk, struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
-    const uint8_t *panel = job->data + chunk.panel * bytes;
-    const bool last = (chunk.panel + panels) * PANEL_OUTPUTS >= job->out.end;
     struct spread *spread = job->scratch;
-    struct span span = {.chunk = chunk,
-                        .next = next,
-                        .panel = panel,
-                        .after = last && job->next ? job->next : panel + panels * bytes,
-                        .spread = spread,
-                        .y = job->out.y + (chunk.panel * PANEL_OUTPUTS - job->out.begin),
-                        .bias = job->bias ? job->bias + chunk.panel * PANEL_OUTPUTS : NULL,
-                        .n_outputs = outputs_of(job, chunk.panel, panels)};
-    if (few) {
-        multiply_groups(type, true, job, &span, first_row);
-        return;
-    }
-    for (size_t i = 0; i * PANEL_OUTPUTS < span.n_outputs; i++)
-        spread_chunk(type, SIGNED_CODES(f->codes), panel + i * bytes, chunk.begin,
+    struct span span = span_at(type, job, chunk.panel, chunk.panel + 1);
+    span.chunk = chunk;
+    span.next = next;
+    span.spread = spread;
+    span.n_outputs = size_min(span.n_outputs, panels * PANEL_OUTPUTS);
+    for (size_t i = 0; !few && i * PANEL_OUTPUTS < span.n_outputs; i++)
+        spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, spread + i);
-    multiply_groups(type, false, job, &span, first_row);
+    multiply_groups(type, few, job, &span, first_row);
+}
+
+/* Whole panels by few rows, in pairs: one row by the first and the second half of them, two streams
+ * that run on from panel to panel; more rows by neighbours. */
+INLINE void multiply_pairs(enum tensor_type type, const struct quant_job *job, size_t first_row)
+{
+    const size_t rows = job->a->n_rows - first_row;
+    const struct walk w = walk_whole_panels(job, 1);
+    const size_t n_pairs = (w.end - w.first) / 2, n = w.end - w.first - n_pairs;
+    const size_t apart = rows == 1 ? n : 1, step = rows == 1 ? 1 : 2;
+    for (size_t i = 0; i < n; i++) {
+        size_t panel = w.first + i * step, then = i + 1 < n ? panel + step : w.end;
+        struct span span = span_at(type, job, panel, then);
+        span.apart = i < n_pairs ? apart : 0;
+        multiply_group(type, true, job, &span, first_row, rows, 0);
+    }
 }
 
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t first_row)
 {
+    const struct panel_format *f = &panel_formats[type];
     size_t rows = job->a->n_rows - first_row;
     const bool few = rows <= FEW_ROWS;
-    const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
-    const bool pairs =
-        rows <= PAIR_ROWS && (panel_formats[type].group_blocks == 1 || bytes >= LONG_PANEL);
-    const struct walk w = few ? walk_whole_panels(job, pairs ? 2 : 1) : walk_chunks(job, rows);
+    if (rows <= PAIR_ROWS &&
+        (f->group_blocks == 1 || panel_bytes(f, job->a->n_blocks) >= LONG_PANEL)) {
+        multiply_pairs(type, job, first_row);
+        return;
+    }
+    const struct walk w = few ? walk_whole_panels(job, 1) : walk_chunks(job, rows);
     for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
         next = chunk_after(&w, c);
         multiply_chunk(type, few, job, first_row, w.panels, c, next);
