@@ -6,7 +6,7 @@
  *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
  *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
  *                          meet
- *     PAIR_ROWS            up to so many rows meet two panels abreast where these are long
+ *     PAIR_ROWS            up to so many rows meet two panels abreast (of K-quants: long ones)
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
  *     SPREAD_ROWS          rows of a group that meets decoded panels, ABREAST vectors of them at
