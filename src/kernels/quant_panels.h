@@ -330,7 +330,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     span.chunk = chunk;
     span.next = next;
     span.spread = spread;
-    span.n_outputs = size_min(span.n_outputs, panels * PANEL_OUTPUTS);
+    span.n_outputs = outputs_of(job, chunk.panel, panels);
     for (size_t i = 0; !few && i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, spread + i);

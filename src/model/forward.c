@@ -299,9 +299,9 @@ static enum status compute_logits(struct pass *p, float *logits, struct error *e
         return STATUS_OK;
     set_input(p, INPUT_HEAD, m->scratch.h, wanted, dim);
     struct product product;
-    matmul_announce(&m->compute, &m->weights.layers[0].q, 3); /* of the pass after */
     plan_products(m, &m->activations,
                   &(struct map){&m->weights.head, NULL, &m->adapters.head, logits}, 1, &product);
+    matmul_announce(&m->compute, &m->weights.layers[0].q, 3); /* of the pass after */
     matmul_all(&m->compute, &m->activations, &product, 1);
     return check_finite(logits, wanted * m->shape->vocab_size, err);
 }
