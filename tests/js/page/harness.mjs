@@ -117,15 +117,17 @@ const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
 const delta = (content) =>
   event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
 
-// A server of which each model takes so many milliseconds for a word.
-export async function answerAtPaces(page, paces) {
+// A server of which each model takes so many milliseconds for a word. Without `words` answers go on
+// until they are stopped, however long a busy machine takes to get there.
+export async function answerAtPaces(page, paces, words = Infinity) {
   const server = createServer(async (request, reply) => {
     let body = "";
     for await (const piece of request) body += piece;
+    const pace = paces[JSON.parse(body).model];
     reply.setHeader("Content-Type", "text/event-stream");
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < words && !reply.destroyed; i++) {
       reply.write(delta("word "));
-      await new Promise((resolve) => setTimeout(resolve, paces[JSON.parse(body).model]));
+      await new Promise((resolve) => setTimeout(resolve, pace));
     }
     reply.end("data: [DONE]\n\n");
   }).listen(0, "127.0.0.1");

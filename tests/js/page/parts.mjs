@@ -78,7 +78,7 @@ export const tests = {
 
   async arenaHidesThePace() {
     const page = await open();
-    const server = await answerAtPaces(page, { [MODELS[0]]: 2, [MODELS[1]]: 40 });
+    const server = await answerAtPaces(page, { [MODELS[0]]: 2, [MODELS[1]]: 40 }, 40);
     await partLink(page, "Arena").click();
     const lengths = () =>
       page
