@@ -15,7 +15,7 @@ enum { FEWEST_ROWS = 14, FEWEST_IN_TILE = 6 };
 
 /* A chunk of a panel, and tiles as they are stored. */
 struct scratch {
-    struct spread w;
+    struct spread w[SPREAD_BLOCKS];
     _Alignas(64) int32_t sums[4][16][16];
 };
 _Static_assert(sizeof(struct scratch) <= QUANT_SCRATCH, "scratch holds a chunk");
@@ -90,9 +90,9 @@ INLINE void start_block(const struct panel_format *f, const struct activations *
 {
     const int8_t *x = a->codes + (at + b * a->tile_rows) * QUANT_BLOCK;
     if (f->halves)
-        tile_halves(x, s->w.codes[b], s->sums[b % 2 * 2], s->sums[b % 2 * 2 + 1]);
+        tile_halves(x, s->w[b].codes[0], s->sums[b % 2 * 2], s->sums[b % 2 * 2 + 1]);
     else
-        tile_product(x, s->w.codes[b], s->sums[b % 4], odd);
+        tile_product(x, s->w[b].codes[0], s->sums[b % 4], odd);
 }
 
 INLINE void finish_block(const struct panel_format *f, const struct activations *a, size_t at,
@@ -100,13 +100,13 @@ INLINE void finish_block(const struct panel_format *f, const struct activations 
 {
     at += b * a->tile_rows;
     if (f->halves) {
-        add_tile(s->sums[b % 2 * 2], s->w.scale[b][0], a->scale + at, y);
-        add_tile(s->sums[b % 2 * 2 + 1], s->w.scale[b][1], a->scale + at, y);
+        add_tile(s->sums[b % 2 * 2], s->w[b].scale[0][0], a->scale + at, y);
+        add_tile(s->sums[b % 2 * 2 + 1], s->w[b].scale[0][1], a->scale + at, y);
         return;
     }
-    add_tile(s->sums[b % 4], s->w.scale[b][0], a->scale + at, y);
+    add_tile(s->sums[b % 4], s->w[b].scale[0][0], a->scale + at, y);
     if (f->has_min)
-        add_min(s->w.min[b], a->scaled_sum + at, y);
+        add_min(s->w[b].min[0], a->scaled_sum + at, y);
 }
 
 /* n blocks, from block number `at` of the activations, which is of the tile's first row. A tile on
@@ -152,7 +152,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     size_t n = c.end - c.begin, first = c.panel * PANEL_OUTPUTS;
     __mmask16 mask = first_lanes(outputs_of(job, c.panel, 1));
     spread_chunk(type, true, job->data + c.panel * panel_bytes(f, job->a->n_blocks), c.begin, n,
-                 &s->w);
+                 0, s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, size_min(n_rows - r, TILE_ROWS), c.begin, n, s,
                       job->out.y + (first - job->out.begin), job->bias ? job->bias + first : NULL,

@@ -32,7 +32,7 @@ _Static_assert(PARTS > 1 || ABREAST >= MOST_PANELS, "sums of panels abreast have
 struct span {
     struct chunk chunk, next;    /* and what follows it */
     const uint8_t *panel;        /* or, for many rows: */
-    const struct spread *spread; /* of panels side by side, blocks from the chunk's first on */
+    const struct spread *spread; /* from the chunk's first block on */
     const uint8_t *after;        /* the panel, what is asked for towards its end */
     size_t apart;                /* panels from this one to the one abreast; 0: there is none */
     float *y;                    /* of the first output, row 0 */
@@ -205,31 +205,67 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     }
 }
 
+/* What a group of rows starts from and where it goes, ABREAST vectors of each row. */
+struct group {
+    const float *from;
+    float *to;
+    size_t from_stride, stride;
+};
+
+/* Where some of the outputs do not exist, `part` stands for them: end_group() takes them from it. */
+INLINE struct group start_group(const struct span *span, const struct outputs *out, size_t row,
+                                const size_t rows, size_t lane, float *part)
+{
+    static const float zeros[ABREAST * LANES];
+    float *y = span->y + row * out->stride + lane;
+    struct group g = {.from = y, .to = y, .from_stride = out->stride, .stride = out->stride};
+    if (!span->chunk.begin) {
+        g.from = span->bias ? span->bias + lane : zeros;
+        g.from_stride = 0;
+    }
+    size_t n = size_min(span->n_outputs - lane, ABREAST * LANES);
+    if (n == ABREAST * LANES)
+        return g;
+    for (size_t r = 0; r < rows; r++)
+        memcpy(part + r * ABREAST * LANES, g.from + r * g.from_stride, n * sizeof *part);
+    return (struct group){
+        .from = part, .to = part, .from_stride = ABREAST * LANES, .stride = ABREAST * LANES};
+}
+
+INLINE void end_group(const struct span *span, const struct outputs *out, size_t row,
+                      const size_t rows, size_t lane, const float *part)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(span->y + (row + r) * out->stride + lane, part + r * ABREAST * LANES,
+               (span->n_outputs - lane) * sizeof *part);
+}
+
 /* Rows from `row`, all in one tile, by ABREAST vectors of decoded panels, from output `lane` on. */
 INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct quant_job *job,
                           const struct span *span, size_t row, size_t lane)
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    size_t at = activations_block(a, row, span->chunk.begin);
-    float *to = span->y + row * job->out.stride;
+    const struct spread *block = span->spread;
+    const struct spread *end = block + (span->chunk.end - span->chunk.begin);
+    const size_t step = a->tile_rows;
+    float part[MOST_ROWS * ABREAST * LANES];
+    const struct group g = start_group(span, &job->out, row, rows, lane, part);
     v_float y[ABREAST * MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++) {
-            size_t out = lane + v * LANES;
-            __builtin_prefetch(to + (r + rows) * job->out.stride + out, 1, 3); /* the next group */
-            y[v * MOST_ROWS + r] = span->chunk.begin
-                                       ? load_outputs(span, to + r * job->out.stride, out)
-                                       : first_outputs(span, out);
+            __builtin_prefetch(g.to + (r + rows) * g.stride + v * LANES, 1, 3); /* the next group */
+            y[v * MOST_ROWS + r] = v_load(g.from + r * g.from_stride + v * LANES);
         }
     }
-    for (size_t b = 0; b < span->chunk.end - span->chunk.begin; b++, at += a->tile_rows) {
+    for (size_t at = activations_block(a, row, span->chunk.begin); block < end;
+         block++, at += step) {
         struct vector_block w[ABREAST];
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
-            load_spread(span->spread, b, lane + v * LANES, &w[v]);
+            load_spread(f, block, lane + v * LANES, &w[v]);
         UNROLL
         for (size_t r = 0; r < rows; r += ROWS_TOGETHER)
             multiply_block(f, a, at + r, size_min(rows - r, ROWS_TOGETHER), ABREAST, w, y + r);
@@ -238,8 +274,10 @@ INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
-            store_outputs(span, to + r * job->out.stride, lane + v * LANES, y[v * MOST_ROWS + r]);
+            v_store(g.to + r * g.stride + v * LANES, y[v * MOST_ROWS + r]);
     }
+    if (g.to == part)
+        end_group(span, &job->out, row, rows, lane, part);
 }
 
 /* A group of up to MOST_ROWS rows. */
@@ -292,6 +330,7 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
 {
     const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
     const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
+    const size_t end = few ? lanes : SPREAD_PANELS * PANEL_OUTPUTS;
     size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         if (!few)
@@ -300,8 +339,10 @@ INLINE void multiply_groups(enum tensor_type type, const bool few, const struct 
         size_t groups = (in_tile + most - 1) / most;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
             rows = (in_tile - r + groups - 1) / groups;
-            for (size_t lane = 0; lane < span->n_outputs; lane += lanes)
-                multiply_group(type, few, job, span, tile + r, rows, lane);
+            UNROLL
+            for (size_t lane = 0; lane < end; lane += lanes)
+                if (lane < span->n_outputs)
+                    multiply_group(type, few, job, span, tile + r, rows, lane);
         }
     }
 }
@@ -333,7 +374,7 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     span.n_outputs = outputs_of(job, chunk.panel, panels);
     for (size_t i = 0; !few && i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
-                     chunk.end - chunk.begin, spread + i);
+                     chunk.end - chunk.begin, i, spread);
     multiply_groups(type, few, job, &span, first_row);
 }
 

@@ -108,21 +108,23 @@ INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size
 /* So many blocks of so many panels side by side are decoded at a time. */
 enum { SPREAD_PANELS = (ABREAST + PARTS - 1) / PARTS, SPREAD_BLOCKS = QUANT_CHUNK / SPREAD_PANELS };
 
+/* Block after block, so that one pointer reaches all of a block. */
 struct spread {
-    _Alignas(64) uint8_t codes[SPREAD_BLOCKS][8 * 64];
-    _Alignas(64) float scale[SPREAD_BLOCKS][2][PANEL_OUTPUTS];
-    _Alignas(64) float min[SPREAD_BLOCKS][PANEL_OUTPUTS];
+    _Alignas(64) uint8_t codes[SPREAD_PANELS][8 * 64];
+    _Alignas(64) float scale[SPREAD_PANELS][2][PANEL_OUTPUTS]; /* the second with halves */
+    _Alignas(64) float min[SPREAD_PANELS][PANEL_OUTPUTS];      /* of formats that have minima */
 };
-_Static_assert(SPREAD_PANELS * sizeof(struct spread) <= QUANT_SCRATCH, "scratch holds a chunk");
+_Static_assert(SPREAD_BLOCKS * sizeof(struct spread) <= QUANT_SCRATCH, "scratch holds a chunk");
 
-/* Blocks [first, first + n). */
+/* Blocks [first, first + n) of a panel, which is number p of those side by side. */
 INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint8_t *panel,
-                         size_t first, size_t n, struct spread *out)
+                         size_t first, size_t n, size_t p, struct spread *out)
 {
     const struct panel_format *f = &panel_formats[type];
     const bool once = fetch_once();
-    for (size_t b = 0; b < n; b++) {
+    for (size_t b = 0; b < n; b++, out++) {
         fetch_ahead(f, panel, first + b, 0, 0, once);
+        UNROLL
         for (size_t part = 0; part < PARTS; part++) {
             v_codes codes[8];
             struct vector_block w;
@@ -130,24 +132,29 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
             load_scales(type, panel, first + b, part, &w);
             UNROLL
             for (int g = 0; g < 8; g++)
-                codes_store(out->codes[b] + 64 * g + part * LANES * 4, codes[g]);
-            v_store(out->scale[b][0] + part * LANES, w.scale[0]);
-            v_store(out->scale[b][1] + part * LANES, w.scale[1]);
-            v_store(out->min[b] + part * LANES, w.min);
+                codes_store(out->codes[p] + 64 * g + part * LANES * 4, codes[g]);
+            v_store(out->scale[p][0] + part * LANES, w.scale[0]);
+            if (f->halves)
+                v_store(out->scale[p][1] + part * LANES, w.scale[1]);
+            if (f->has_min)
+                v_store(out->min[p] + part * LANES, w.min);
         }
     }
 }
 
 /* Outputs from `lane` on of panels side by side. */
-INLINE void load_spread(const struct spread *s, size_t b, size_t lane, struct vector_block *out)
+INLINE void load_spread(const struct panel_format *f, const struct spread *s, size_t lane,
+                        struct vector_block *out)
 {
-    s += lane / PANEL_OUTPUTS;
+    size_t p = lane / PANEL_OUTPUTS;
     lane %= PANEL_OUTPUTS;
-    out->codes = (const v_codes *)(s->codes[b] + lane * 4);
+    out->codes = (const v_codes *)(s->codes[p] + lane * 4);
     out->step = PARTS;
-    out->scale[0] = v_load(s->scale[b][0] + lane);
-    out->scale[1] = v_load(s->scale[b][1] + lane);
-    out->min = v_load(s->min[b] + lane);
+    out->scale[0] = v_load(s->scale[p][0] + lane);
+    if (f->halves)
+        out->scale[1] = v_load(s->scale[p][1] + lane);
+    if (f->has_min)
+        out->min = v_load(s->min[p] + lane);
 }
 
 /* --- A share's panels --- */
