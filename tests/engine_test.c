@@ -278,6 +278,68 @@ static void test_a_pass_in_parts_gives_the_same_bits(void **state)
     }
 }
 
+/* Rows 0 to n - 1 of a sequence by themselves: the logits and the final state of each. */
+static void forward_alone(struct parts *p, const int32_t *ids, size_t n, float *logits,
+                          float *hidden)
+{
+    size_t dim = model_shape(p->model)->dim;
+    kv_truncate(p->cache, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct row row = {ids[i], (int32_t)i, 0, true, hidden + i * dim};
+        forward(p, &row, 1, logits + i * p->vocab_size);
+    }
+}
+
+/* The last layer leaves out rows of which nothing is wanted. Two sequences, of which some rows in
+ * the middle want logits, the final state or both, with gaps between them; then the next tokens. */
+static void test_rows_that_want_nothing_change_nothing(void **state)
+{
+    (void)state;
+    enum { N = 60, STEPS = 4 };
+    int32_t ids[N + STEPS];
+    struct row rows[2 * N];
+    make_prompt(ids, N + STEPS, 3, 9);
+    for (int family = 0; family < 2; family++) {
+        struct parts p = open_parts(family ? "phi3" : "qwen2");
+        size_t dim = model_shape(p.model)->dim, vocab = p.vocab_size;
+        float *logits = mem_array(N + STEPS, vocab * sizeof *logits);
+        float *hidden = mem_array(N + STEPS, dim * sizeof *hidden);
+        float *given = mem_array(2 * N, vocab * sizeof *given);
+        float *states = mem_array(2 * N, dim * sizeof *states);
+        assert_true(logits && hidden && given && states);
+        forward_alone(&p, ids, N + STEPS, logits, hidden);
+        kv_truncate(p.cache, 0, 0);
+        assert_true(kv_reserve(p.cache, 0, N) && kv_reserve(p.cache, 1, N));
+        for (size_t i = 0; i < 2 * N; i++) { /* of both sequences in turns, some rows at a time */
+            size_t at = i / 20 * 10 + i % 10;
+            rows[i] = (struct row){ids[at], (int32_t)at, i / 10 % 2, at % 7 == 3 || at % 9 < 2,
+                                   at % 7 > 4 ? states + i * dim : NULL};
+        }
+        struct error err = {0};
+        assert_int_equal(model_forward(p.model, p.cache, rows, 2 * N, given, &err), STATUS_OK);
+        const float *next = given;
+        for (size_t i = 0; i < 2 * N; i++) {
+            size_t at = (size_t)rows[i].position;
+            if (rows[i].hidden)
+                assert_memory_equal(rows[i].hidden, hidden + at * dim, dim * sizeof *hidden);
+            if (rows[i].wants_logits) {
+                assert_memory_equal(next, logits + at * vocab, vocab * sizeof *logits);
+                next += vocab;
+            }
+        }
+        for (size_t at = N; at < N + STEPS; at++) { /* all keys and values are there */
+            struct row row = {ids[at], (int32_t)at, 1, at + 1 == N + STEPS, NULL};
+            forward(&p, &row, 1, given);
+        }
+        assert_memory_equal(given, logits + (N + STEPS - 1) * vocab, vocab * sizeof *logits);
+        mem_free(logits);
+        mem_free(hidden);
+        mem_free(given);
+        mem_free(states);
+        close_parts(&p);
+    }
+}
+
 /* Requests leave while their prompts are computed beside somebody's tokens, whose sequence grows
  * into the pages that they leave behind. */
 static void test_prompts_that_leave_change_nothing(void **state)
@@ -794,6 +856,7 @@ int main(void)
         cmocka_unit_test(test_longrope_changes_its_factors_on_the_way),
         cmocka_unit_test(test_neighbours_and_cached_prefixes_change_nothing),
         cmocka_unit_test(test_a_pass_in_parts_gives_the_same_bits),
+        cmocka_unit_test(test_rows_that_want_nothing_change_nothing),
         cmocka_unit_test(test_prompts_that_leave_change_nothing),
         cmocka_unit_test(test_a_conversation_reuses_its_beginning),
         cmocka_unit_test(test_stop_strings_cut_the_text_wherever_tokens_end),

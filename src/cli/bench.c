@@ -131,11 +131,13 @@ static double peak_operations(const struct bench *b, const struct pass_cost *cos
     return !cost->integer ? m->f32 : m->int8_amx > 0 ? m->int8_amx : m->int8;
 }
 
+/* Per token of a prompt; one of them wants logits. */
 static double share_of_arithmetic(const struct bench *b, const struct test *test, double rate)
 {
     struct pass_cost cost = model_pass_cost(b->model);
     double peak = peak_operations(b, &cost);
-    double operations = cost.row_operations + cost.logits_operations / (double)test->n;
+    double of_one = cost.wanted_operations + cost.logits_operations;
+    double operations = cost.row_operations - cost.wanted_operations + of_one / (double)test->n;
     return peak > 0 ? operations * rate / peak : 0;
 }
 

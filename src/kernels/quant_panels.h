@@ -212,7 +212,7 @@ struct group {
     size_t from_stride, stride;
 };
 
-/* Where some of the outputs do not exist, `part` stands for them: end_group() takes them from it. */
+/* `part`: instead of outputs where some do not exist; end_group() takes those that do from it. */
 INLINE struct group start_group(const struct span *span, const struct outputs *out, size_t row,
                                 const size_t rows, size_t lane, float *part)
 {

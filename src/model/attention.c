@@ -94,7 +94,8 @@ void attention_plan(struct model *model, const struct row *rows, size_t n)
     a->n_blocks = 0;
     for (size_t i = 0; i < n; i++) {
         struct row_block *last = i ? &a->blocks[a->n_blocks - 1] : NULL;
-        if (last && rows[i].sequence == rows[i - 1].sequence && last->n < most)
+        if (last && rows[i].sequence == rows[i - 1].sequence &&
+            rows[i].position == rows[i - 1].position + 1 && last->n < most)
             last->n++;
         else
             a->blocks[a->n_blocks++] = (struct row_block){.first = i, .n = 1};

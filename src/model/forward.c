@@ -38,22 +38,22 @@ static enum status check_row(const struct model *model, const struct kv_cache *c
 static void leave_rows(const struct pass *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        kv_uncommit(p->cache, (size_t)p->rows[i].sequence);
+        kv_uncommit(p->cache, (size_t)p->all[i].sequence);
 }
 
 /* Checks each row and grows its sequence; on an error the sequences are as before. */
 static enum status take_rows(const struct pass *p, struct error *err)
 {
-    if (p->n > p->model->max_rows)
-        return error_set(err, STATUS_INVALID, "%zu rows in one forward pass; the most is %zu", p->n,
-                         p->model->max_rows);
-    for (size_t i = 0; i < p->n; i++) {
-        enum status status = check_row(p->model, p->cache, &p->rows[i], err);
+    if (p->n_all > p->model->max_rows)
+        return error_set(err, STATUS_INVALID, "%zu rows in one forward pass; the most is %zu",
+                         p->n_all, p->model->max_rows);
+    for (size_t i = 0; i < p->n_all; i++) {
+        enum status status = check_row(p->model, p->cache, &p->all[i], err);
         if (status) {
             leave_rows(p, i);
             return status;
         }
-        kv_commit(p->cache, (size_t)p->rows[i].sequence, 1);
+        kv_commit(p->cache, (size_t)p->all[i].sequence, 1);
     }
     return STATUS_OK;
 }
@@ -129,7 +129,9 @@ static void store_head(const struct pass *p, size_t h, size_t begin, size_t end)
     }
 }
 
-/* Keys are stored across each other (attention.h): a few rows of a head go into the same lines of
+/* Rotates queries and keys, and stores keys and values; or does the part that there is.
+ *
+ * Keys are stored across each other (attention.h): a few rows of a head go into the same lines of
  * memory, so they are stored one after the other. */
 static void store_work(void *context, size_t thread, size_t n_threads)
 {
@@ -142,10 +144,12 @@ static void store_work(void *context, size_t thread, size_t n_threads)
     for (size_t first = begin; first < end; first += TOGETHER) {
         size_t last = size_min(first + TOGETHER, end);
         for (size_t i = first; i < last; i++) {
-            rotate_heads(p, i, scratch->q + i * s->n_heads * s->head_dim, s->n_heads);
-            rotate_heads(p, i, scratch->k + i * s->n_kv_heads * s->head_dim, s->n_kv_heads);
+            if (p->part & QUERIES)
+                rotate_heads(p, i, scratch->q + i * s->n_heads * s->head_dim, s->n_heads);
+            if (p->part & KEYS)
+                rotate_heads(p, i, scratch->k + i * s->n_kv_heads * s->head_dim, s->n_kv_heads);
         }
-        for (size_t h = 0; h < s->n_kv_heads; h++)
+        for (size_t h = 0; p->part & KEYS && h < s->n_kv_heads; h++)
             store_head(p, h, first, last);
     }
 }
@@ -210,7 +214,7 @@ static void plan_products(struct model *m, struct activations *x, const struct m
             .w = maps[i].w, .bias = maps[i].bias, .y = maps[i].y, .y_stride = maps[i].w->rows};
         if (!l->b.rows)
             continue;
-        if (!l->shares_a) {
+        if (!l->shares_a || !last) {
             last = m->scratch.low[i];
             low[n_low++] =
                 (struct product){.w = &l->a, .y = m->scratch.low[i], .y_stride = l->a.rows};
@@ -222,26 +226,84 @@ static void plan_products(struct model *m, struct activations *x, const struct m
         matmul_all(&m->compute, x, low, n_low);
 }
 
+/* Queries, keys and values of the rows, or a part of that. */
+static void project_part(struct pass *p, const struct layer_weights *w,
+                         const struct layer_adapters *a, int part)
+{
+    struct model *m = p->model;
+    struct scratch *s = &m->scratch;
+    const struct map maps[3] = {{&w->q, w->q_bias, &a->q, s->q},
+                                {&w->k, w->k_bias, &a->k, s->k},
+                                {&w->v, w->v_bias, &a->v, s->v}};
+    struct product products[3];
+    size_t first = part & QUERIES ? 0 : 1, n = (part & KEYS ? 3 : 1) - first;
+    p->part = part;
+    normalise(p, w->attention_norm, INPUT_QKV, &w->q);
+    plan_products(m, &m->activations, maps + first, n, products);
+    matmul_announce(&m->compute, part & QUERIES ? &w->o : &w->q, 1);
+    matmul_all(&m->compute, &m->activations, products, n);
+    run(p, 1, store_work);
+}
+
+static bool is_wanted(const struct row *row)
+{
+    return row->wants_logits || row->hidden;
+}
+
+/* From here on only rows count of which something is wanted. */
+static void keep_wanted(struct pass *p)
+{
+    size_t n = 0, dim = p->model->shape->dim, half = p->model->shape->rope.rotary_dim / 2;
+    const struct stream *s = &p->stream;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!is_wanted(&p->rows[i]))
+            continue;
+        s->wanted[n] = p->rows[i];
+        memmove(s->x + n * dim, s->x + i * dim, dim * sizeof *s->x);
+        memmove(s->cosine + n * half, s->cosine + i * half, half * sizeof *s->cosine);
+        memmove(s->sine + n * half, s->sine + i * half, half * sizeof *s->sine);
+        n++;
+    }
+    p->rows = s->wanted;
+    p->n = n;
+    attention_plan(p->model, p->rows, p->n);
+}
+
+/* Whether this is the last layer, which all rows enter and not all need to leave. */
+static bool narrows(const struct pass *p)
+{
+    if (p->layer + 1 < p->model->shape->n_layers || p->model->observe)
+        return false;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++)
+        n += is_wanted(&p->rows[i]);
+    return n < p->n;
+}
+
+/* What attention starts from. Keys and values are of all rows, the rest is of those that go on. */
+static void project(struct pass *p, const struct layer_weights *w, const struct layer_adapters *a)
+{
+    if (!narrows(p)) {
+        project_part(p, w, a, BOTH);
+        return;
+    }
+    project_part(p, w, a, KEYS);
+    keep_wanted(p);
+    if (p->n)
+        project_part(p, w, a, QUERIES);
+}
+
 static void attention_block(struct pass *p, const struct layer_weights *w,
                             const struct layer_adapters *a)
 {
     struct model *m = p->model;
     struct scratch *s = &m->scratch;
-    struct product products[3];
-    normalise(p, w->attention_norm, INPUT_QKV, &w->q);
-    plan_products(m, &m->activations,
-                  (struct map[]){{&w->q, w->q_bias, &a->q, s->q},
-                                 {&w->k, w->k_bias, &a->k, s->k},
-                                 {&w->v, w->v_bias, &a->v, s->v}},
-                  3, products);
-    matmul_announce(&m->compute, &w->o, 1);
-    matmul_all(&m->compute, &m->activations, products, 3);
-    run(p, 1, store_work);
+    struct product product;
     attention_run(m, p->cache, p->rows, p->layer);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
-    plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, p->stream.x}, 1, products);
+    plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, p->stream.x}, 1, &product);
     matmul_announce(&m->compute, &w->gate, 1);
-    matmul_add(&m->compute, &m->activations, products);
+    matmul_add(&m->compute, &m->activations, &product);
 }
 
 static void announce_after_layer(const struct pass *p)
@@ -325,8 +387,13 @@ static void compute_layers(struct pass *p, size_t end)
     if (p->layer == 0)
         run(p, 1, embed_work);
     for (; p->layer < end; p->layer++) {
-        attention_block(p, &m->weights.layers[p->layer], &m->adapters.layers[p->layer]);
-        ffn_block(p, &m->weights.layers[p->layer], &m->adapters.layers[p->layer]);
+        const struct layer_weights *w = &m->weights.layers[p->layer];
+        const struct layer_adapters *a = &m->adapters.layers[p->layer];
+        project(p, w, a);
+        if (!p->n)
+            continue;
+        attention_block(p, w, a);
+        ffn_block(p, w, a);
     }
 }
 
@@ -336,11 +403,22 @@ static enum status compute_end(struct pass *p, float *logits, struct error *err)
     return compute_logits(p, logits, err);
 }
 
+static struct pass new_pass(struct model *model, struct kv_cache *cache, const struct row *rows,
+                            size_t n, struct stream stream)
+{
+    return (struct pass){.model = model,
+                         .cache = cache,
+                         .all = rows,
+                         .n_all = n,
+                         .rows = rows,
+                         .n = n,
+                         .stream = stream};
+}
+
 enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
                           size_t n, float *logits, struct error *err)
 {
-    struct pass p = {
-        .model = model, .cache = cache, .rows = rows, .n = n, .stream = model->scratch.whole};
+    struct pass p = new_pass(model, cache, rows, n, model->scratch.whole);
     enum status status = take_rows(&p, err);
     if (status || !n)
         return status;
@@ -356,8 +434,7 @@ enum status model_forward(struct model *model, struct kv_cache *cache, const str
 enum status model_start(struct model *model, struct kv_cache *cache, const struct row *rows,
                         size_t n, struct error *err)
 {
-    struct pass p = {
-        .model = model, .cache = cache, .rows = rows, .n = n, .stream = model->scratch.in_parts};
+    struct pass p = new_pass(model, cache, rows, n, model->scratch.in_parts);
     enum status status = take_rows(&p, err);
     if (status)
         return status;
@@ -369,7 +446,7 @@ enum status model_start(struct model *model, struct kv_cache *cache, const struc
 size_t model_layers_left(const struct model *model)
 {
     const struct pass *p = &model->in_parts;
-    return p->n ? model->shape->n_layers - p->layer : 0;
+    return p->n_all ? model->shape->n_layers - p->layer : 0;
 }
 
 void model_go_on(struct model *model, size_t n_layers)
@@ -383,7 +460,7 @@ void model_go_on(struct model *model, size_t n_layers)
 enum status model_finish(struct model *model, float *logits, struct error *err)
 {
     struct pass p = model->in_parts;
-    model->in_parts.n = 0;
+    model->in_parts.n_all = 0;
     enum status status = take_rows(&p, err);
     if (status)
         return status;
@@ -395,5 +472,5 @@ enum status model_finish(struct model *model, float *logits, struct error *err)
 
 void model_drop(struct model *model)
 {
-    model->in_parts.n = 0;
+    model->in_parts.n_all = 0;
 }

@@ -60,6 +60,10 @@ static enum status allocate_scratch(struct model *model, struct error *err)
         return error_memory(err, "the activations");
     for (size_t i = 0; i < n_parts; i++)
         *parts[i].target = scratch->memory + parts[i].offset;
+    scratch->whole.wanted = mem_array(model->max_rows, sizeof(struct row));
+    scratch->in_parts.wanted = mem_array(model->max_rows, sizeof(struct row));
+    if (!scratch->whole.wanted || !scratch->in_parts.wanted)
+        return error_memory(err, "the rows of a pass");
     return STATUS_OK;
 }
 
@@ -167,6 +171,8 @@ void model_close(struct model *model)
     if (!model)
         return;
     mem_unmap(model->scratch.memory, model->scratch.bytes);
+    mem_free(model->scratch.whole.wanted);
+    mem_free(model->scratch.in_parts.wanted);
     attention_free(model);
     activations_free(&model->activations);
     activations_free(&model->gated);
@@ -285,6 +291,17 @@ size_t model_scratch_bytes(const struct model *model)
            model->gated.bytes + model->compute.scratch_bytes;
 }
 
+/* Of the last layer, keys and values aside. */
+static double wanted_operations(const struct model *model)
+{
+    const struct layer_weights *w = &model->weights.layers[model->shape->n_layers - 1];
+    const struct matrix *of_wanted[] = {&w->q, &w->o, &w->gate, &w->up, &w->down};
+    double n = 0;
+    for (size_t i = 0; i < sizeof of_wanted / sizeof *of_wanted; i++)
+        n += 2 * (double)of_wanted[i]->rows * (double)of_wanted[i]->cols;
+    return n;
+}
+
 struct pass_cost model_pass_cost(const struct model *model)
 {
     const struct weights *w = &model->weights;
@@ -293,6 +310,7 @@ struct pass_cost model_pass_cost(const struct model *model)
     weights_of_layers(w, model->shape->n_layers, &model->compute, &n, &bytes);
     return (struct pass_cost){.weight_bytes = bytes + weights_read_bytes(&w->head, &model->compute),
                               .row_operations = 2 * (double)n,
+                              .wanted_operations = wanted_operations(model),
                               .logits_operations = 2 * (double)w->head.rows * (double)w->head.cols,
                               .integer = model->compute.quant && quant_supports(down->type)};
 }

@@ -74,6 +74,7 @@ size_t model_scratch_bytes(const struct model *model);
 struct pass_cost {
     size_t weight_bytes;      /* read by a pass that wants logits */
     double row_operations;    /* two for each weight that a row meets before lm_head */
+    double wanted_operations; /* of those, what only rows need that want something */
     double logits_operations; /* more, for a row that wants logits */
     bool integer;             /* most of them in integers */
 };
@@ -100,7 +101,8 @@ void model_observe(struct model *model, model_observer *observe, void *context);
 /* Computes n rows (at most model_max_rows) and appends them to `cache`. logits receives, for
  * each row that wants them and in order, [vocab_size] floats. Room for the rows' positions must
  * have been reserved. Errors: a row that does not continue its sequence, a token outside the
- * vocabulary, more rows than allowed, logits that are not finite. Allocates nothing. */
+ * vocabulary, more rows than allowed, logits that are not finite. Allocates nothing. In the last
+ * layer, of rows that want nothing only keys and values are computed. */
 enum status model_forward(struct model *model, struct kv_cache *cache, const struct row *rows,
                           size_t n, float *logits, struct error *err);
 

@@ -14,6 +14,7 @@ enum { MOST_PRODUCTS = 3 }; /* of the same activations: q, k, v */
 struct stream {
     float *x;             /* [max_rows, dim] the residual stream */
     float *cosine, *sine; /* [max_rows, rotary_dim / 2] */
+    struct row *wanted;   /* [max_rows] the last layer's rows, where they are not all */
 };
 
 /* Activations of at most max_rows rows. */
@@ -46,9 +47,12 @@ struct attention_scratch {
 struct pass {
     struct model *model;
     struct kv_cache *cache;
+    const struct row *all; /* what it was given */
+    size_t n_all, layer;   /* n_all 0: there is no pass */
     const struct row *rows;
-    size_t n, layer; /* n 0: there is none */
+    size_t n; /* that are computed: in the end those that want something */
     struct stream stream;
+    enum { QUERIES = 1, KEYS = 2, BOTH = QUERIES | KEYS } part; /* of attention's input */
     const float *norm; /* weight of the norm that is being applied */
     bool quantizes;    /* what comes out, for products that want codes */
 };
