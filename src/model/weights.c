@@ -168,6 +168,7 @@ enum status weights_bind(const struct checkpoint *checkpoint, const struct kerne
         !(weights->layers = arena_alloc(&weights->arena, bytes)))
         return error_memory(err, "the layers' table");
     weights->embedding = bind_matrix(&b, "model.embed_tokens.weight", s->vocab_size, s->dim);
+    weights->embedding_file = checkpoint_map_of(checkpoint, weights->embedding.data);
     weights->head = s->tied_embeddings ? weights->embedding
                                        : bind_matrix(&b, "lm_head.weight", s->vocab_size, s->dim);
     weights->final_norm = bind_vector(&b, "model.norm.weight", s->dim);

@@ -22,9 +22,10 @@ struct layer_weights {
 };
 
 struct weights {
-    struct matrix embedding, head; /* [vocab_size, dim] */
-    const float *final_norm;       /* [dim] */
-    struct layer_weights *layers;  /* [n_layers] */
+    struct matrix embedding, head;         /* [vocab_size, dim] */
+    const struct file_map *embedding_file; /* where it is looked up; NULL: in memory */
+    const float *final_norm;               /* [dim] */
+    struct layer_weights *layers;          /* [n_layers] */
     size_t n_parameters;
     struct arena arena; /* owns everything but the mapping and what is packed */
     void *packed;       /* quantized matrices in the kernels' layout */
