@@ -167,9 +167,18 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
     }
 }
 
-/* Rows from `row`, all in one tile, by n whole panels. Some blocks at a time have code of their
- * own: the strides of its loads are constant then, which hardware that fetches ahead likes. Which
- * formats gain was measured. */
+/* So many blocks have code of their own where `rows` rows meet n panels: loads have constant
+ * strides then, which hardware that fetches ahead likes. Which formats gain was measured. */
+INLINE size_t blocks_at_once(const struct panel_format *f, const size_t rows, const size_t n)
+{
+    if (f->group_blocks > 1)
+        return f->halves && rows == 1 ? 8 : 1;
+    if (n == 1)
+        return 2;
+    return rows == 1 && f->codes != CODES_8_BITS ? 8 : 4;
+}
+
+/* Rows from `row`, all in one tile, by n whole panels. */
 INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t n,
                          const struct quant_job *job, const struct span *span, size_t row)
 {
@@ -181,7 +190,7 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
                                   .apart = span->apart * bytes,
                                   .skip = span->after - (span->panel + bytes),
                                   .once = fetch_once()};
-    const size_t step = f->group_blocks == 1 ? (n > 1 ? 4 : 2) : f->halves && rows == 1 ? 8 : 1;
+    const size_t step = blocks_at_once(f, rows, n);
     size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
     v_float y[MOST_PANELS * PARTS * MOST_ROWS];
