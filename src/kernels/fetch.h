@@ -6,23 +6,32 @@
 
 #include "base/cpu.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum { FETCH_FAR = 4096, FETCH_NEAR = 2048 }; /* bytes */
 
-/* Whether to ask once; for the `once` of fetch_line(). */
+/* Whether to ask once; for the `once` of fetch_lines(). */
 static inline bool fetch_once(void)
 {
     return cpu_features()->amd;
 }
 
-/* The line at `near` and the one at `far`, which lie so far ahead. */
+/* n lines (a constant) from `near` on and from `far` on, which lie so far ahead. */
 static inline __attribute__((always_inline)) void fetch_lines(const void *near, const void *far,
-                                                              bool once)
+                                                              const size_t n, bool once)
 {
+    const uint8_t *first = near, *second = far;
     if (once) {
-        __builtin_prefetch(far, 0, 0);
-    } else {
-        __builtin_prefetch(near, 0, 3);
-        __builtin_prefetch(far, 0, 2);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < n; i++)
+            __builtin_prefetch(second + 64 * i, 0, 0);
+        return;
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < n; i++) {
+        __builtin_prefetch(first + 64 * i, 0, 3);
+        __builtin_prefetch(second + 64 * i, 0, 2);
     }
 }
 

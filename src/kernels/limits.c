@@ -217,7 +217,7 @@ static inline __attribute__((always_inline)) void add_pair(const char *data, con
 #pragma GCC unroll 4
         for (size_t k = 0; k < 4; k++) {
             const char *line = data + i + k % 2 * length + k / 2 * LINE;
-            fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, once);
+            fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, 1, once);
             sum[k] += *(const line_vector *)line;
         }
     }

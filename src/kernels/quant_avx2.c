@@ -19,26 +19,24 @@ INLINE __m256i products_of_pairs(enum quant_codes kind, v_codes w, __m256i x)
     return _mm256_maddubs_epi16(w, x);
 }
 
-INLINE __m256i sum_of_pairs(enum quant_codes kind, const v_codes *w, const size_t step,
-                            const int8_t *x, const int n)
+INLINE __m256i sum_of_pairs(enum quant_codes kind, const v_codes *w, const int8_t *x, const int n)
 {
     __m256i sum = products_of_pairs(kind, w[0], four_everywhere(x));
     UNROLL
     for (int g = 1; g < n; g++)
-        sum = _mm256_add_epi16(
-            sum, products_of_pairs(kind, w[(size_t)g * step], four_everywhere(x + 4 * g)));
+        sum = _mm256_add_epi16(sum, products_of_pairs(kind, w[g], four_everywhere(x + 4 * g)));
     return sum;
 }
 
 INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
-                         const size_t step, const int8_t *x, const int n)
+                         const int8_t *x, const int n)
 {
     const int fit = pairs_that_fit[kind] < n ? pairs_that_fit[kind] : n;
     UNROLL
     for (size_t r = 0; r < rows; r++, x += QUANT_BLOCK) {
         UNROLL
         for (int g = 0; g < n; g += fit) {
-            __m256i pairs = sum_of_pairs(kind, w + (size_t)g * step, step, x + 4 * g, fit);
+            __m256i pairs = sum_of_pairs(kind, w + g, x + 4 * g, fit);
             sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         }
     }

@@ -149,24 +149,24 @@ INLINE v_float v_of_signed(const uint8_t *p)
 }
 
 /* 16 elements; activations are picked from their vector, four by four. */
-INLINE v_sums sum_sixteen(v_sums sum, const v_codes *w, const size_t step, const int8_t *from)
+INLINE v_sums sum_sixteen(v_sums sum, const v_codes *w, const int8_t *from)
 {
     int8x16_t x = vld1q_s8(from);
     sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[0]), x, 0);
-    sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[step]), x, 1);
-    sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[2 * step]), x, 2);
-    return vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[3 * step]), x, 3);
+    sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[1]), x, 1);
+    sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[2]), x, 2);
+    return vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[3]), x, 3);
 }
 
 INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
-                         const size_t step, const int8_t *x, const int n)
+                         const int8_t *x, const int n)
 {
     (void)kind;
     UNROLL
     for (int g = 0; g < n; g += 4) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            sums[r] = sum_sixteen(sums[r], w + (size_t)g * step, step, x + r * QUANT_BLOCK + 4 * g);
+            sums[r] = sum_sixteen(sums[r], w + g, x + r * QUANT_BLOCK + 4 * g);
     }
 }
 

@@ -6,15 +6,15 @@
  *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
  *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
  *                          meet
- *     PAIR_ROWS            up to so many rows meet two panels abreast (of K-quants: long ones)
+ *     PAIR_ROWS            up to so many rows meet two panels abreast
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
  *     SPREAD_ROWS          rows of a group that meets decoded panels, ABREAST vectors of them at
  *                          once; at most MOST_ROWS
  *     void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
- *                       const size_t step, const int8_t *x, const int n)
+ *                       const int8_t *x, const int n)
  *         sums[r] += the products of elements 0..4n-1 (n is 1, 4 or 8) of row r, which is at
- *         x + r * QUANT_BLOCK, with w[0], w[step], ...; n is 1 only where ABREAST is not
+ *         x + r * QUANT_BLOCK, with w[0..n-1]; n is 1 only where ABREAST is not
  */
 #ifndef TANDEM_KERNELS_QUANT_PANELS_H
 #define TANDEM_KERNELS_QUANT_PANELS_H
@@ -24,9 +24,10 @@
 #include "kernels/quant_vectors.h"
 
 /* Two panels abreast need the activations half as often, and memory delivers two streams faster
- * than one; short panels of K-quants are faster one by one all the same. */
-enum { LONG_PANEL = 1 << 14, MOST_PANELS = 2 };
-_Static_assert(PARTS > 1 || ABREAST >= MOST_PANELS, "sums of panels abreast have room");
+ * than one. */
+enum { PANELS_ABREAST = PAIR_ROWS ? 2 : 1 };
+_Static_assert(PANELS_ABREAST == 1 || (PARTS == 1 && ABREAST >= PANELS_ABREAST),
+               "sums of panels abreast have room");
 
 /* A chunk, its weights and its outputs. */
 struct span {
@@ -39,6 +40,14 @@ struct span {
     const float *bias;           /* of the first output, or NULL */
     size_t n_outputs;            /* from the first on */
 };
+
+/* Elements 4g..4g+3, as products want them. */
+INLINE v_codes vector_of(const struct panel_format *f, const struct vector_block *w, const int g)
+{
+    if (w->spread)
+        return codes_load(w->codes + 64 * g);
+    return load_codes_as(f, SIGNED_CODES(f->codes), w->codes, w->part, g);
+}
 
 /* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
  * constant, as are n, first and vectors) rows of block `at` of the activations. y: MOST_ROWS for
@@ -64,9 +73,13 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
     UNROLL
     for (int g = 0; g < n; g += slice) {
         UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            sum_products(f->codes, rows, sums[v], w[v].codes + (size_t)(first + g) * w[v].step,
-                         w[v].step, x + 4 * g, slice);
+        for (size_t v = 0; v < vectors; v++) {
+            v_codes codes[8];
+            UNROLL
+            for (int i = 0; i < slice; i++)
+                codes[i] = vector_of(f, &w[v], first + g + i);
+            sum_products(f->codes, rows, sums[v], codes, x + 4 * g, slice);
+        }
     }
     UNROLL
     for (size_t r = 0; r < rows; r++) {
@@ -128,37 +141,23 @@ INLINE size_t lane_of(const struct span *span, size_t v)
     return v / PARTS * span->apart * PANEL_OUTPUTS + v % PARTS * LANES;
 }
 
-/* Panels abreast. */
-struct panels {
-    const uint8_t *first;
-    size_t bytes, apart; /* of one, and from one to the other */
-    ptrdiff_t skip;      /* from the end of each to where its stream goes on */
-    bool once;           /* for fetch_lines() */
-};
-
-/* Block b of n panels, decoded as it is met, by that of `rows` rows, which is number `at` of the
- * activations. y: MOST_ROWS for each vector. */
+/* Block i of the record at offset `at_record` of n panels, decoded as it is met, by that of `rows`
+ * rows, which is number `at` of the activations. y: MOST_ROWS for each vector. */
 INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const size_t n,
-                               const struct panels *panels, size_t b, const struct activations *a,
-                               size_t at, v_float *y)
+                               const struct streams *panels, size_t at_record, size_t i,
+                               const struct activations *a, size_t at, v_float *y)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     UNROLL
-    for (size_t p = 0; p < n; p++)
-        fetch_ahead(f, panels->first + p * panels->apart, b, panels->bytes, panels->skip,
-                    panels->once);
-    UNROLL
     for (size_t v = 0; v < n * PARTS; v += abreast) {
-        v_codes codes[MOST_PANELS][8];
-        struct vector_block w[MOST_PANELS];
+        struct vector_block w[PANELS_ABREAST];
         UNROLL
-        for (size_t i = 0; i < abreast; i++) {
-            const uint8_t *panel = panels->first + (v + i) / PARTS * panels->apart;
-            w[i] = (struct vector_block){.codes = codes[i], .step = 1};
-            load_codes_as(f, SIGNED_CODES(f->codes), panel + codes_at(f, b), (v + i) % PARTS,
-                          codes[i]);
-            load_scales(type, panel, b, (v + i) % PARTS, &w[i]);
+        for (size_t j = 0; j < abreast; j++) {
+            const size_t part = (v + j) % PARTS;
+            const uint8_t *record = panels->first + at_record + (v + j) / PARTS * panels->apart;
+            w[j] = (struct vector_block){.codes = record + codes_at(f, i), .part = part};
+            load_scales(type, record, i, part, &w[j]);
         }
         UNROLL
         for (size_t r = 0; r < rows; r += together)
@@ -168,14 +167,14 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
 }
 
 /* So many blocks have code of their own where `rows` rows meet n panels: loads have constant
- * strides then, which hardware that fetches ahead likes. Which formats gain was measured. */
+ * strides then, which hardware that fetches ahead likes. Whole records, or one block. Measured. */
 INLINE size_t blocks_at_once(const struct panel_format *f, const size_t rows, const size_t n)
 {
+    if (rows == 1 && n > 1)
+        return 8;
     if (f->group_blocks > 1)
-        return f->halves && rows == 1 ? 8 : 1;
-    if (n == 1)
-        return 2;
-    return rows == 1 && f->codes != CODES_8_BITS ? 8 : 4;
+        return 1;
+    return n > 1 || f->codes == CODES_8_BITS ? 4 : 2;
 }
 
 /* Rows from `row`, all in one tile, by n whole panels. */
@@ -184,16 +183,16 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const size_t bytes = panel_bytes(f, a->n_blocks);
-    const struct panels panels = {.first = span->panel,
-                                  .bytes = bytes,
-                                  .apart = span->apart * bytes,
-                                  .skip = span->after - (span->panel + bytes),
-                                  .once = fetch_once()};
+    const size_t bytes = panel_bytes(f, a->n_blocks), records = record_blocks(f);
+    const struct streams panels = {.first = span->panel,
+                                   .bytes = bytes,
+                                   .apart = span->apart * bytes,
+                                   .skip = span->after - (span->panel + bytes),
+                                   .once = fetch_once()};
     const size_t step = blocks_at_once(f, rows, n);
     size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
-    v_float y[MOST_PANELS * PARTS * MOST_ROWS];
+    v_float y[PANELS_ABREAST * PARTS * MOST_ROWS];
     UNROLL
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
@@ -202,9 +201,16 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     }
     for (size_t b = 0; b < a->n_blocks; b += step, at += step * a->tile_rows) {
         UNROLL
-        for (size_t i = 0; i < step; i++)
-            if (b + i < a->n_blocks)
-                multiply_few_block(type, rows, n, &panels, b + i, a, at + i * a->tile_rows, y);
+        for (size_t i = 0; i < step; i++) {
+            if (b + i >= a->n_blocks)
+                break;
+            size_t record = (b / records + i / records) * record_bytes(f);
+            size_t block = step > 1 ? i % records : b % records; /* a constant, if step is not 1 */
+            UNROLL
+            for (size_t p = 0; p < n; p++)
+                fetch_ahead(f, &panels, p, record, block);
+            multiply_few_block(type, rows, n, &panels, record, block, a, at + i * a->tile_rows, y);
+        }
     }
     UNROLL
     for (size_t v = 0; v < n * PARTS; v++) {
@@ -296,7 +302,7 @@ INLINE void multiply_group(enum tensor_type type, const bool few, const struct q
 #define GROUP_OF(n)                                                                                \
     case n:                                                                                        \
         if (few && n <= PAIR_ROWS && span->apart)                                                  \
-            multiply_few(type, n, 2, job, span, row);                                              \
+            multiply_few(type, n, PANELS_ABREAST, job, span, row);                                 \
         else if (few)                                                                              \
             multiply_few(type, n, 1, job, span, row);                                              \
         else if (n <= SPREAD_ROWS)                                                                 \
@@ -334,24 +340,21 @@ INLINE void fetch_chunk(enum tensor_type type, const struct quant_job *job,
 }
 
 /* Rows from `begin` in groups of nearly the same size, none across the border of two tiles. */
-INLINE void multiply_groups(enum tensor_type type, const bool few, const struct quant_job *job,
+INLINE void multiply_groups(enum tensor_type type, const struct quant_job *job,
                             const struct span *span, size_t begin)
 {
-    const size_t most = few ? MOST_ROWS : SPREAD_ROWS;
-    const size_t lanes = few ? PANEL_OUTPUTS : ABREAST * LANES;
-    const size_t end = few ? lanes : SPREAD_PANELS * PANEL_OUTPUTS;
+    const size_t lanes = ABREAST * LANES, end = SPREAD_PANELS * PANEL_OUTPUTS;
     size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
-        if (!few)
-            fetch_chunk(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
+        fetch_chunk(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
         size_t in_tile = size_min(n_rows - tile, TILE_ROWS);
-        size_t groups = (in_tile + most - 1) / most;
+        size_t groups = (in_tile + SPREAD_ROWS - 1) / SPREAD_ROWS;
         for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
             rows = (in_tile - r + groups - 1) / groups;
             UNROLL
             for (size_t lane = 0; lane < end; lane += lanes)
                 if (lane < span->n_outputs)
-                    multiply_group(type, few, job, span, tile + r, rows, lane);
+                    multiply_group(type, false, job, span, tile + r, rows, lane);
         }
     }
 }
@@ -369,9 +372,9 @@ INLINE struct span span_at(enum tensor_type type, const struct quant_job *job, s
                          .n_outputs = job->out.end - panel * PANEL_OUTPUTS};
 }
 
-/* A chunk of so many panels by rows from `first_row`. */
-INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct quant_job *job,
-                           size_t first_row, size_t panels, struct chunk chunk, struct chunk next)
+/* A chunk of panels side by side by rows from `first_row`. */
+INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, size_t first_row,
+                           struct chunk chunk, struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
@@ -380,44 +383,56 @@ INLINE void multiply_chunk(enum tensor_type type, const bool few, const struct q
     span.chunk = chunk;
     span.next = next;
     span.spread = spread;
-    span.n_outputs = outputs_of(job, chunk.panel, panels);
-    for (size_t i = 0; !few && i * PANEL_OUTPUTS < span.n_outputs; i++)
+    span.n_outputs = outputs_of(job, chunk.panel, SPREAD_PANELS);
+    for (size_t i = 0; i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, i, spread);
-    multiply_groups(type, few, job, &span, first_row);
+    multiply_groups(type, job, &span, first_row);
 }
 
-/* Whole panels by few rows, in pairs: one row by the first and the second half of them, two streams
- * that run on from panel to panel; more rows by neighbours. */
-INLINE void multiply_pairs(enum tensor_type type, const struct quant_job *job, size_t first_row)
+/* A panel, or two abreast, by few rows, in groups of nearly the same size. */
+INLINE void multiply_span(enum tensor_type type, const struct quant_job *job,
+                          const struct span *span, size_t first_row)
 {
+    const size_t n_rows = job->a->n_rows - first_row;
+    size_t groups = (n_rows + MOST_ROWS - 1) / MOST_ROWS;
+    for (size_t r = 0, rows; r < n_rows; r += rows, groups--) {
+        rows = (n_rows - r + groups - 1) / groups;
+        multiply_group(type, true, job, span, first_row + r, rows, 0);
+    }
+}
+
+/* Whole panels by few rows. Pairs are from the first and the second half of them, two streams that
+ * run on from panel to panel; but several rows meet neighbours faster where panels are smallest. */
+INLINE void multiply_by_few(enum tensor_type type, const struct quant_job *job, size_t first_row)
+{
+    const struct panel_format *f = &panel_formats[type];
     const size_t rows = job->a->n_rows - first_row;
     const struct walk w = walk_whole_panels(job, 1);
-    const size_t n_pairs = (w.end - w.first) / 2, n = w.end - w.first - n_pairs;
-    const size_t apart = rows == 1 ? n : 1, step = rows == 1 ? 1 : 2;
+    const size_t n_pairs = rows <= PAIR_ROWS ? (w.end - w.first) / 2 : 0;
+    const size_t n = w.end - w.first - n_pairs;
+    const bool neighbours = rows > 1 && f->codes == CODES_NIBBLES && f->group_blocks == 1;
+    const size_t apart = neighbours ? 1 : n, step = n_pairs && neighbours ? 2 : 1;
     for (size_t i = 0; i < n; i++) {
         size_t panel = w.first + i * step, then = i + 1 < n ? panel + step : w.end;
         struct span span = span_at(type, job, panel, then);
         span.apart = i < n_pairs ? apart : 0;
-        multiply_group(type, true, job, &span, first_row, rows, 0);
+        multiply_span(type, job, &span, first_row);
     }
 }
 
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
 INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t first_row)
 {
-    const struct panel_format *f = &panel_formats[type];
-    size_t rows = job->a->n_rows - first_row;
-    const bool few = rows <= FEW_ROWS;
-    if (rows <= PAIR_ROWS &&
-        (f->group_blocks == 1 || panel_bytes(f, job->a->n_blocks) >= LONG_PANEL)) {
-        multiply_pairs(type, job, first_row);
+    const size_t rows = job->a->n_rows - first_row;
+    if (rows <= FEW_ROWS) {
+        multiply_by_few(type, job, first_row);
         return;
     }
-    const struct walk w = few ? walk_whole_panels(job, 1) : walk_chunks(job, rows);
+    const struct walk w = walk_chunks(job, rows);
     for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
         next = chunk_after(&w, c);
-        multiply_chunk(type, few, job, first_row, w.panels, c, next);
+        multiply_chunk(type, job, first_row, c, next);
     }
 }
 

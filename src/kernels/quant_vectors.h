@@ -11,57 +11,40 @@ enum { PARTS = PANEL_OUTPUTS / LANES };
 
 /* One part of a block. */
 struct vector_block {
-    const v_codes *codes; /* codes[g * step]: elements 4g..4g+3, g below 8 */
-    size_t step;
+    const uint8_t *codes; /* stored codes of the block, or with `spread` decoded ones of the part */
+    size_t part;          /* of stored ones */
+    bool spread;
     v_float scale[2]; /* the second in formats with halves */
     v_float min;      /* subtracted in K-quants: it is negative then */
 };
 
-/* Codes as they are stored: unsigned, but signed where they have 8 bits. p: of the part. */
-INLINE void load_codes(enum quant_codes kind, const uint8_t *p, size_t part, v_codes w[8])
+/* Elements 4g..4g+3 of a block's part as they are stored: unsigned, but signed where they have 8
+ * bits. */
+INLINE v_codes load_codes(enum quant_codes kind, const uint8_t *block, size_t part, const int g)
 {
-    p += part * LANES * 4;
-    if (kind == CODES_8_BITS) {
-        UNROLL
-        for (int g = 0; g < 8; g++)
-            w[g] = codes_load(p + 64 * g);
-        return;
-    }
-    UNROLL
-    for (int g = 0; g < 4; g++) {
-        v_codes v = codes_load(p + 64 * g);
-        w[g] = low_nibbles(v);
-        w[g + 4] = high_nibbles(v);
-    }
-    if (kind == CODES_5_BITS) {
-        const uint8_t *bits = p - part * LANES * 4 + 256 + part * LANES / 2;
-        UNROLL
-        for (int g = 0; g < 8; g++)
-            w[g] = codes_or(w[g], fifth_bits(bits + 8 * g));
-    }
-    if (kind == CODES_6_BITS) {
-        v_codes first = codes_load(p + 256), second = codes_load(p + 320);
-        UNROLL
-        for (int g = 0; g < 4; g++) {
-            w[g] = codes_or(w[g], pair_of_bits(first, g));
-            w[g + 4] = codes_or(w[g + 4], pair_of_bits(second, g));
-        }
-    }
+    const uint8_t *p = block + part * LANES * 4;
+    if (kind == CODES_8_BITS)
+        return codes_load(p + 64 * g);
+    v_codes nibbles = codes_load(p + 64 * (g % 4));
+    v_codes w = g < 4 ? low_nibbles(nibbles) : high_nibbles(nibbles);
+    if (kind == CODES_5_BITS)
+        return codes_or(w, fifth_bits(block + 256 + 8 * g + part * LANES / 2));
+    if (kind == CODES_6_BITS)
+        return codes_or(w, pair_of_bits(codes_load(p + 256 + 64 * (g / 4)), g % 4));
+    return w;
 }
 
 /* The same as products want them: all signed, or all unsigned and 2^offset_shift too large. */
-INLINE void load_codes_as(const struct panel_format *f, const bool is_signed, const uint8_t *p,
-                          size_t part, v_codes w[8])
+INLINE v_codes load_codes_as(const struct panel_format *f, const bool is_signed,
+                             const uint8_t *block, size_t part, const int g)
 {
-    load_codes(f->codes, p, part, w);
+    v_codes w = load_codes(f->codes, block, part, g);
     if (!f->offset_shift || is_signed == (f->codes == CODES_8_BITS))
-        return;
-    UNROLL
-    for (int g = 0; g < 8; g++)
-        w[g] = codes_add(w[g], is_signed ? -(1 << f->offset_shift) : 1 << f->offset_shift);
+        return w;
+    return codes_add(w, is_signed ? -(1 << f->offset_shift) : 1 << f->offset_shift);
 }
 
-/* Scales of block b of a panel. */
+/* Scales of block b of a panel, or of its records from one on. */
 INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, size_t part,
                         struct vector_block *out)
 {
@@ -82,25 +65,28 @@ INLINE void load_scales(enum tensor_type type, const uint8_t *panel, size_t b, s
     }
 }
 
-/* What lies `ahead` bytes further in a stream of panels of `bytes`, which goes on `skip` bytes
- * after this one's end. */
-INLINE const uint8_t *in_stream(const uint8_t *panel, size_t ahead, size_t bytes, ptrdiff_t skip)
+/* Panels that are read side by side, each the beginning of a stream. */
+struct streams {
+    const uint8_t *first;
+    size_t bytes, apart; /* of one panel, and from one to the other */
+    ptrdiff_t skip;      /* from the end of each to where its stream goes on */
+    bool once;           /* for fetch_lines() */
+};
+
+/* What lies `ahead` bytes behind offset `at` of the first. */
+INLINE const uint8_t *in_stream(const struct streams *s, size_t at, size_t ahead)
 {
-    return panel + ahead + (ahead < bytes ? 0 : skip);
+    return s->first + at + ahead + (at + ahead < s->bytes ? 0 : s->skip);
 }
 
-/* Asks for block b's part of the record that lies ahead, in this panel or the next of its stream.
- */
-INLINE void fetch_ahead(const struct panel_format *f, const uint8_t *panel, size_t b, size_t bytes,
-                        ptrdiff_t skip, bool once)
+/* Asks for block i's part of what lies ahead of the record at offset `at` of panel p. */
+INLINE void fetch_ahead(const struct panel_format *f, const struct streams *s, size_t p, size_t at,
+                        size_t i)
 {
-    const size_t n = record_blocks(f), lines = (record_bytes(f) / 64 + n - 1) / n;
-    size_t at = b / n * record_bytes(f) + b % n * lines * 64;
-    const uint8_t *near = in_stream(panel, at + FETCH_NEAR, bytes, skip);
-    const uint8_t *far = in_stream(panel, at + FETCH_FAR, bytes, skip);
-    UNROLL
-    for (size_t i = 0; i < lines; i++)
-        fetch_lines(near + i * 64, far + i * 64, once);
+    const size_t blocks = record_blocks(f), lines = (record_bytes(f) / 64 + blocks - 1) / blocks;
+    const size_t lies = p * s->apart + i * lines * 64;
+    fetch_lines(in_stream(s, at, FETCH_NEAR) + lies, in_stream(s, at, FETCH_FAR) + lies, lines,
+                s->once);
 }
 
 /* --- A chunk of a panel, decoded once for many rows --- */
@@ -121,18 +107,18 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
                          size_t first, size_t n, size_t p, struct spread *out)
 {
     const struct panel_format *f = &panel_formats[type];
-    const bool once = fetch_once();
-    for (size_t b = 0; b < n; b++, out++) {
-        fetch_ahead(f, panel, first + b, 0, 0, once);
+    const struct streams stream = {.first = panel, .once = fetch_once()};
+    const size_t records = record_blocks(f);
+    for (size_t b = first; b < first + n; b++, out++) {
+        fetch_ahead(f, &stream, 0, b / records * record_bytes(f), b % records);
         UNROLL
         for (size_t part = 0; part < PARTS; part++) {
-            v_codes codes[8];
             struct vector_block w;
-            load_codes_as(f, is_signed, panel + codes_at(f, first + b), part, codes);
-            load_scales(type, panel, first + b, part, &w);
+            load_scales(type, panel, b, part, &w);
             UNROLL
             for (int g = 0; g < 8; g++)
-                codes_store(out->codes[p] + 64 * g + part * LANES * 4, codes[g]);
+                codes_store(out->codes[p] + 64 * g + part * LANES * 4,
+                            load_codes_as(f, is_signed, panel + codes_at(f, b), part, g));
             v_store(out->scale[p][0] + part * LANES, w.scale[0]);
             if (f->halves)
                 v_store(out->scale[p][1] + part * LANES, w.scale[1]);
@@ -148,8 +134,8 @@ INLINE void load_spread(const struct panel_format *f, const struct spread *s, si
 {
     size_t p = lane / PANEL_OUTPUTS;
     lane %= PANEL_OUTPUTS;
-    out->codes = (const v_codes *)(s->codes[p] + lane * 4);
-    out->step = PARTS;
+    out->codes = s->codes[p] + lane * 4;
+    out->spread = true;
     out->scale[0] = v_load(s->scale[p][0] + lane);
     if (f->halves)
         out->scale[1] = v_load(s->scale[p][1] + lane);

@@ -10,15 +10,15 @@
 
 /* Row after row for each vector of weights, so that no sum waits for itself. */
 INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
-                         const size_t step, const int8_t *x, const int n)
+                         const int8_t *x, const int n)
 {
     (void)kind;
     UNROLL
     for (int g = 0; g < n; g++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            sums[r] = _mm512_dpbusd_epi32(sums[r], w[(size_t)g * step],
-                                          four_everywhere(x + r * QUANT_BLOCK + 4 * g));
+            sums[r] =
+                _mm512_dpbusd_epi32(sums[r], w[g], four_everywhere(x + r * QUANT_BLOCK + 4 * g));
     }
 }
 
