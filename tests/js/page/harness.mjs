@@ -34,6 +34,8 @@ export async function open(options = {}, address = url) {
     ...options,
   });
   context.setDefaultTimeout(20000);
+  // Routed from the start: a busy page's first request after a route was set may go past it.
+  await context.route("**/v1/chat/completions", (route) => route.continue());
   const page = await context.newPage();
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(`error: ${error}`));
