@@ -190,10 +190,10 @@ class Clients(unittest.TestCase):
 class Limits(unittest.TestCase):
     def test_a_full_queue_says_when_to_come_back(self):
         with Server("--parallel", "1", "--queue", "1") as server:
-            busy = [raw(server, post(LONG)) for _ in range(2)]
-            for connection in busy:
-                self.assertTrue(wait_until(
-                    lambda: server.metric("tandem_requests_waiting", model=QWEN) == 1))
+            busy = []
+            for metric in ("tandem_requests_running", "tandem_requests_waiting"):
+                busy.append(raw(server, post(LONG)))  # not both at once: one has to wait alone
+                self.assertTrue(wait_until(lambda: server.metric(metric, model=QWEN) == 1))
             response, text = server.request("POST", "/v1/chat/completions", LONG)
             self.assertEqual(response.status, 429, text)
             self.assertGreater(int(response.headers["Retry-After"]), 0)
