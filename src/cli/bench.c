@@ -150,38 +150,56 @@ static double share_of_reading(const struct bench *b, const struct test *test, d
     return ((double)cost.weight_bytes / (double)test->batch + cached) * rate / reading;
 }
 
-/* One repetition: tokens per second of at most `most` steps. */
-static enum status time_test(struct bench *b, const struct test *test, size_t most, double *rate,
-                             struct error *err)
+/* Tokens per second of n steps of decoding, and bytes per second of reading between them. */
+static enum status time_decoding(struct bench *b, size_t batch, size_t n, double *rate,
+                                 double *reading, struct error *err)
 {
-    size_t sequences = n_sequences(test), n = test->n;
+    enum { STEPS = 8 };
+    double decoding = 0, per_byte = 0, read;
+    size_t n_read = 0;
     enum status status = STATUS_OK;
-    clear(b);
-    for (size_t s = 0; !status && test->depth && s < sequences; s++)
-        status = prefill(b, s, test->depth, err);
-    if (status)
-        return status;
-    if (test->batch && n > most)
-        n = most;
-    double start = clock_seconds();
-    status = test->batch ? decode(b, test->batch, n, err) : prefill(b, 0, n, err);
-    *rate = (double)(n * sequences) / (clock_seconds() - start);
+    for (size_t done = 0; done < n && !status; done += STEPS, n_read++) {
+        double start = clock_seconds();
+        status = decode(b, batch, size_min(n - done, STEPS), err);
+        decoding += clock_seconds() - start;
+        if (!status)
+            status = model_reading_rate(b->model, &read, err);
+        per_byte += status ? 0 : 1 / read;
+    }
+    *rate = (double)(n * batch) / decoding;
+    *reading = (double)n_read / per_byte;
     return status;
 }
 
-/* After one warm-up. Memory's speed may change from one second to the next, so reading is measured
- * after each repetition of decoding. */
+/* One repetition, of at most `most` steps. */
+static enum status time_test(struct bench *b, const struct test *test, size_t most, double *rate,
+                             double *reading, struct error *err)
+{
+    enum status status = STATUS_OK;
+    clear(b);
+    for (size_t s = 0; !status && test->depth && s < n_sequences(test); s++)
+        status = prefill(b, s, test->depth, err);
+    if (status)
+        return status;
+    if (test->batch)
+        return time_decoding(b, test->batch, size_min(test->n, most), rate, reading, err);
+    double start = clock_seconds();
+    status = prefill(b, 0, test->n, err);
+    *rate = (double)test->n / (clock_seconds() - start);
+    return status;
+}
+
+/* After one warm-up. Memory's speed changes from one moment to the next, so reading is measured
+ * every few steps of decoding. */
 static enum status measure(struct bench *b, const struct test *test, struct result *result,
                            struct error *err)
 {
-    double rates[MAX_BENCH_REPEATS], shares[MAX_BENCH_REPEATS], readings[MAX_BENCH_REPEATS], rate;
+    double rates[MAX_BENCH_REPEATS], shares[MAX_BENCH_REPEATS], readings[MAX_BENCH_REPEATS];
     show_progress(b, 0, test);
-    enum status status = time_test(b, test, 1, &rate, err);
+    enum status status = time_test(b, test, 1, rates, readings, err);
     for (size_t r = 0; r < b->repeats && !status; r++) {
         show_progress(b, r + 1, test);
-        status = time_test(b, test, SIZE_MAX, &rates[r], err);
-        if (!status && test->batch)
-            status = model_reading_rate(b->model, &readings[r], err);
+        status = time_test(b, test, SIZE_MAX, &rates[r], &readings[r], err);
         if (!status && test->batch)
             shares[r] = share_of_reading(b, test, rates[r], readings[r]);
     }

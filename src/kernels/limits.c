@@ -206,30 +206,23 @@ static double best_rate(struct thread_pool *pool, probe *run, long rounds)
 
 /* As wide as AVX-512's registers; elsewhere the compiler takes several. */
 typedef uint64_t line_vector __attribute__((vector_size(64), aligned(1), may_alias));
-enum { LINE = sizeof(line_vector), STRETCH = 1 << 14, STEP = 2 * LINE };
+enum { LINE = sizeof(line_vector), STREAMS = 4, STEP = 2 * LINE };
 
-/* Adds up two stretches abreast, which is faster than one after the other, asking for lines ahead
- * as the kernels do. `length`: a multiple of STEP. */
-static inline __attribute__((always_inline)) void add_pair(const char *data, const size_t length,
-                                                           bool once, line_vector sum[4])
-{
-    for (size_t i = 0; i < length; i += STEP) {
-#pragma GCC unroll 4
-        for (size_t k = 0; k < 4; k++) {
-            const char *line = data + i + k % 2 * length + k / 2 * LINE;
-            fetch_lines(line + FETCH_NEAR, line + FETCH_FAR, 1, once);
-            sum[k] += *(const line_vector *)line;
-        }
-    }
-}
-
-/* Fewer than 2 * STEP bytes at the end are left out. */
+/* Adds up in four streams, which memory delivers fastest: its quarters, from which lines are asked
+ * for as far ahead, taken together, as kernels do. Fewer than STREAMS * STEP bytes at the end are
+ * left out. */
 static inline __attribute__((always_inline)) void add_up(const char *data, size_t bytes, bool once)
 {
-    line_vector sum[4] = {0};
-    for (; bytes >= 2 * STRETCH; bytes -= 2 * STRETCH, data += 2 * STRETCH)
-        add_pair(data, STRETCH, once, sum);
-    add_pair(data, bytes / 2 / STEP * STEP, once, sum);
+    const size_t length = bytes / STREAMS / STEP * STEP;
+    line_vector sum[STREAMS] = {0};
+    for (size_t i = 0; i < length; i += STEP) {
+#pragma GCC unroll 8
+        for (size_t k = 0; k < STREAMS * STEP / LINE; k++) {
+            const char *line = data + i + k % STREAMS * length + k / STREAMS * LINE;
+            fetch_lines(line + FETCH_NEAR / STREAMS, line + FETCH_FAR / STREAMS, 1, once);
+            sum[k % STREAMS] += *(const line_vector *)line;
+        }
+    }
     sum[0] += sum[1] + sum[2] + sum[3];
     for (size_t i = 0; i < LINE / sizeof(uint64_t); i++)
         sink = (float)sum[0][i];
@@ -276,7 +269,7 @@ struct reading {
 /* Whoever has done a piece takes the next, so that no thread waits for a slower one. */
 static void read_work(void *context, size_t thread, size_t n_threads)
 {
-    enum { PIECE = 1 << 20 };
+    enum { PIECE = 3 << 19 }; /* streams a power of two apart would be slower */
     struct reading *r = context;
     const bool once = fetch_once();
     size_t piece = r->taken++, before = 0; /* pieces of the runs before */
