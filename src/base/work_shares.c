@@ -46,7 +46,7 @@ static bool take(struct work_shares *s, size_t share, bool front, size_t *begin,
         *end = (size_t)(uint32_t)left;
         if (*begin >= *end)
             return false;
-        size_t piece = (*end - *begin) / 4;
+        size_t piece = (*end - *begin) / 2;
         piece = size_max(piece, s->least);
         if (front && *end - *begin > piece)
             *end = *begin + piece;

@@ -10,7 +10,7 @@
 struct work_shares;
 /* mem_free() frees it; NULL where memory is short. */
 struct work_shares *work_shares_create(size_t n_threads);
-/* n units (below 2^32) are there to be taken, in pieces of a quarter of what is left of a share,
+/* n units (below 2^32) are there to be taken, in pieces of half of what is left of a share,
  * but at least `least`. Before the threads start. */
 void work_shares_set(struct work_shares *shares, size_t n, size_t least);
 /* The next units for a thread: [begin, end). False: none are left. */
