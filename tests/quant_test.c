@@ -209,8 +209,8 @@ static void test_selection(void **state)
 static void test_same_bits_everywhere(void **state)
 {
     (void)state;
-    static const size_t shapes[][3] = {
-        {37, 1280, 33}, {5, 256, 9}, {100, 768, 40}, {16, 1024, 6}, {70, 3072, 5}};
+    static const size_t shapes[][3] = {{37, 1280, 33}, {5, 256, 9},   {100, 768, 40},
+                                       {16, 1024, 6},  {70, 3072, 5}, {539, 256, 5}};
     for (int t = 0; t < TYPE_COUNT; t++) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && quant_supports(t); i++) {
             struct trial p = make((enum tensor_type)t, shapes[i][0], shapes[i][1], shapes[i][2]);
@@ -363,6 +363,124 @@ static void test_accuracy(void **state)
     }
 }
 
+enum { GROUP = 3, GROUP_COLS = 256, GATED = 1280, MOST_GROUP_ROWS = 6 };
+
+/* What a layer does with matrices of these rows, one more than a whole number of pairs or of units:
+ * all in one go, the second once more onto its outputs, and two gated, of which the codes are
+ * multiplied then. */
+struct group {
+    struct trial one[GROUP], gate, up, down;
+};
+
+static const size_t group_rows[GROUP] = {539, 64, 21};
+
+static struct group make_group(enum tensor_type type)
+{
+    struct group g = {.gate = make(type, GATED, GROUP_COLS, MOST_GROUP_ROWS),
+                      .up = make(type, GATED, GROUP_COLS, 1),
+                      .down = make(type, 40, GATED, 1)};
+    for (size_t i = 0; i < GROUP; i++)
+        g.one[i] = make(type, group_rows[i], GROUP_COLS, 1);
+    random_blocks(type, 77, g.up.stored + 1,
+                  GATED * GROUP_COLS / tensor_type_info(type)->block_length);
+    return g;
+}
+
+static void for_each_matrix(struct group *g, const struct compute *c,
+                            void (*change)(const struct compute *c, struct trial *p))
+{
+    struct trial *all[] = {&g->one[0], &g->one[1], &g->one[2], &g->gate, &g->up, &g->down};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        change(c, all[i]);
+}
+
+static void pack_one(const struct compute *c, struct trial *p)
+{
+    pack(c, p);
+}
+
+static void unpack_one(const struct compute *c, struct trial *p)
+{
+    (void)c;
+    unpack(p);
+}
+
+static void release_one(const struct compute *c, struct trial *p)
+{
+    (void)c;
+    release(p);
+}
+
+/* All outputs of n rows, one matrix's after the other's; the caller's. */
+static float *run_group(const struct compute *c, const struct group *g, size_t n, size_t *count)
+{
+    struct activations a, codes;
+    struct product p[GROUP], gated[2] = {{.w = &g->gate.w}, {.w = &g->up.w, .bias = g->up.bias}};
+    struct error err = {0};
+    size_t outputs = group_rows[0] + group_rows[1] + group_rows[2] + g->down.w.rows;
+    float *y = mem_array(n * outputs, sizeof *y), *at = y;
+    if (activations_create(n, GROUP_COLS, &a, &err) || activations_create(n, GATED, &codes, &err))
+        fail_msg("%s", err.message);
+    activations_set(&a, g->gate.x, GROUP_COLS, n, GROUP_COLS);
+    for (size_t i = 0; i < GROUP; at += n * p[i++].w->rows)
+        p[i] = (struct product){.w = &g->one[i].w,
+                                .bias = i ? NULL : g->one[i].bias,
+                                .y = at,
+                                .y_stride = g->one[i].w.rows};
+    matmul_announce((struct compute *)c, &g->one[0].w, 1);
+    matmul_all(c, &a, p, GROUP);
+    matmul_add(c, &a, &p[1]);
+    activations_set(&codes, NULL, GATED, n, GATED);
+    matmul_gated(c, &a, gated, &codes);
+    matmul(c, &g->down.w, NULL, &codes, at, g->down.w.rows);
+    activations_free(&a);
+    activations_free(&codes);
+    *count = n * outputs;
+    return y;
+}
+
+static void check_group(const char *isa, const struct quant_kernels *kernels, size_t threads,
+                        struct group *g, size_t n, const float *expected)
+{
+    struct compute c = start(isa, threads, GATED);
+    size_t count;
+    c.quant = kernels;
+    for_each_matrix(g, &c, pack_one);
+    float *y = run_group(&c, g, n, &count);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&y[i], &expected[i], sizeof *y))
+            fail_msg("%s %s, %zu rows, %zu threads: %zu of %zu is %.9g, not %.9g", kernels->name,
+                     tensor_type_info(g->gate.w.type)->name, n, threads, i, count, (double)y[i],
+                     (double)expected[i]);
+    mem_free(y);
+    for_each_matrix(g, &c, unpack_one);
+    compute_free(&c);
+}
+
+/* Matrices that are multiplied in one go, packed, against rows as they are in the file. */
+static void test_groups(void **state)
+{
+    (void)state;
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        if (!quant_supports(t) || GATED % tensor_type_info(t)->block_length)
+            continue;
+        struct group g = make_group((enum tensor_type)t);
+        for (size_t n = 1; n <= MOST_GROUP_ROWS; n++) {
+            size_t count;
+            struct compute c = start(kernels_available()[0], 1, GATED);
+            float *expected = run_group(&c, &g, n, &count);
+            compute_free(&c);
+            const struct quant_kernels *kernels[QUANT_MOST_KERNELS + 1];
+            quant_available(kernels_available()[0], kernels);
+            for (size_t i = 0; kernels[i]; i++)
+                for (size_t threads = 1; threads <= 3; threads++)
+                    check_group(kernels_available()[0], kernels[i], threads, &g, n, expected);
+            mem_free(expected);
+        }
+        for_each_matrix(&g, NULL, release_one);
+    }
+}
+
 /* Zeros stay zeros, tiny numbers do no harm, and what is not finite shows in the result. */
 static void test_special_values(void **state)
 {
@@ -397,7 +515,7 @@ int main(void)
         cmocka_unit_test(test_selection),           cmocka_unit_test(test_same_bits_everywhere),
         cmocka_unit_test(test_packing_from_a_file), cmocka_unit_test(test_odd_number_of_blocks),
         cmocka_unit_test(test_largest_sums),        cmocka_unit_test(test_accuracy),
-        cmocka_unit_test(test_special_values),
+        cmocka_unit_test(test_special_values),      cmocka_unit_test(test_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

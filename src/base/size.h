@@ -1,4 +1,5 @@
-/* Sizes: the lesser and the larger of two, and sums and products that tell when they overflow. */
+/* Sizes: the lesser and the larger of two, sums and products that tell when they overflow, and
+ * groups of nearly the same size. */
 #ifndef TANDEM_BASE_SIZE_H
 #define TANDEM_BASE_SIZE_H
 
@@ -25,6 +26,14 @@ static inline bool size_add(size_t a, size_t b, size_t *sum)
 static inline bool size_multiply(size_t a, size_t b, size_t *product)
 {
     return !__builtin_mul_overflow(a, b, product);
+}
+
+/* How many of `left` (at least one) the next group has, where groups of at most `most` are to be of
+ * nearly the same size. */
+static inline size_t size_group(size_t left, size_t most)
+{
+    size_t groups = (left + most - 1) / most;
+    return (left + groups - 1) / groups;
 }
 
 #endif

@@ -18,7 +18,7 @@ enum { SPINS_BEFORE_SLEEP = 20000, SPINS_BEFORE_YIELD = 20000 };
 /* Memory that a thread will read, and asks for while it waits. */
 struct expected {
     _Alignas(64) const char *data;
-    size_t bytes;
+    size_t bytes, apart;
 };
 
 struct thread_pool {
@@ -68,8 +68,10 @@ static void wait_a_turn(struct expected *expected)
         return;
     }
     size_t bite = size_min(expected->bytes, BITE);
-    for (size_t i = 0; i < bite; i += LINE)
+    for (size_t i = 0; i < bite; i += LINE) {
         __builtin_prefetch(expected->data + i, 0, 2);
+        __builtin_prefetch(expected->data + expected->apart + i, 0, 2);
+    }
     expected->data += bite;
     expected->bytes -= bite;
 }
@@ -223,10 +225,11 @@ void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context)
         spin_while(&pool->running, left, &pool->expected[0]);
 }
 
-void thread_pool_expect(struct thread_pool *pool, size_t thread, const void *data, size_t bytes)
+void thread_pool_expect(struct thread_pool *pool, size_t thread, const void *data, size_t bytes,
+                        size_t apart)
 {
     if (pool)
-        pool->expected[thread] = (struct expected){.data = data, .bytes = bytes};
+        pool->expected[thread] = (struct expected){.data = data, .bytes = bytes, .apart = apart};
 }
 
 void thread_pool_barrier(struct thread_pool *pool, size_t thread)

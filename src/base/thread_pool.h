@@ -27,9 +27,11 @@ size_t thread_pool_size(const struct thread_pool *pool);
 void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context);
 /* Inside `work`: waits until every thread of the pool is here. */
 void thread_pool_barrier(struct thread_pool *pool, size_t thread);
-/* Inside `work`: what the thread will read in a later job. From now on it spends its waits on
- * asking memory for it, into the second cache, in place of what it expected before. */
-void thread_pool_expect(struct thread_pool *pool, size_t thread, const void *data, size_t bytes);
+/* Inside `work`: what the thread will read in a later job, so many bytes and, unless `apart` is 0,
+ * as many that lie so much behind. From now on it spends its waits on asking memory for it, into
+ * the second cache, in place of what it expected before. */
+void thread_pool_expect(struct thread_pool *pool, size_t thread, const void *data, size_t bytes,
+                        size_t apart);
 
 /* The calling thread computes for long, as the workers of pools do: whatever wakes up, such as a
  * thread that hands its results on, runs before it. Does nothing where the system cannot (Linux

@@ -9,6 +9,10 @@
  * many rows a thread takes at least 1 / PIECES of its share at a time, as rows are then read again
  * for each piece.
  *
+ * Few rows meet packed weights in pairs: a unit of the first half of the outputs and one of the
+ * second, which are read side by side. Memory delivers two streams faster than one, and both run
+ * on from piece to piece.
+ *
  * A thread computes as many units at once as find room in memory of its own: outputs that stay in
  * the second cache until they are done, and only then go where they belong. Products in floats
  * prepare the rows anew each time, so they get more room. */
@@ -71,6 +75,8 @@ struct job {
     enum ending ending;
     struct activations *codes; /* of gated outputs, or NULL */
     bool quantizes;            /* the activations, first */
+    bool in_pairs;             /* units are pairs, as far as there are any */
+    size_t unit;               /* outputs, of a pair: in each half */
     size_t at_once;            /* units */
 };
 
@@ -79,9 +85,15 @@ bool matmul_is_quantized(const struct compute *compute, const struct matrix *w)
     return compute->quant && quant_supports(w->type);
 }
 
-static size_t n_units(size_t outputs)
+static size_t n_pairs(const struct job *job, const struct matrix *w)
 {
-    return (outputs + UNIT - 1) / UNIT;
+    return job->in_pairs ? w->rows / job->unit / 2 : 0;
+}
+
+/* The pairs come first, then what they leave. */
+static size_t n_units(const struct job *job, const struct matrix *w)
+{
+    return (w->rows + job->unit - 1) / job->unit - n_pairs(job, w);
 }
 
 /* y = bias, where products are added to it. */
@@ -138,22 +150,38 @@ static void multiply(const struct job *job, const struct product *p, float *scra
         multiply_floats(job, p->b, p->low, p->b->cols, scratch, out);
 }
 
+static size_t n_runs(const struct outputs *out)
+{
+    return out->apart ? 2 : 1;
+}
+
 /* Row r of the outputs to where it belongs. up: NULL unless they are gated. */
 static void end_row(const struct job *job, const struct product *p, size_t r,
                     const struct outputs *out, const struct outputs *up)
 {
     const struct kernels *k = job->compute->kernels;
     float *from = out->y + r * out->stride;
-    size_t n = out->end - out->begin;
+    size_t n = out->end - out->begin, runs = n_runs(out);
     if (up)
-        k->silu_multiply(from, up->y + r * up->stride, n);
-    if (!p->y)
-        return;
-    float *to = p->y + r * p->y_stride + out->begin;
-    if (job->ending == ADDED)
-        k->add(to, from, n);
-    else
-        memcpy(to, from, n * sizeof *to);
+        k->silu_multiply(from, up->y + r * up->stride, runs * n);
+    for (size_t i = 0; i < runs && p->y; i++, from += n) {
+        float *to = p->y + r * p->y_stride + out->begin + i * out->apart;
+        if (job->ending == ADDED)
+            k->add(to, from, n);
+        else
+            memcpy(to, from, n * sizeof *to);
+    }
+}
+
+/* The outputs of some rows as activations. */
+static void quantize_outputs(const struct job *job, const struct outputs *out, size_t first_row,
+                             size_t end_row)
+{
+    const float *from = out->y + first_row * out->stride;
+    size_t begin = out->begin, end = out->end;
+    for (size_t i = 0; i < n_runs(out); i++, begin += out->apart, end += out->apart)
+        job->compute->quant->quantize(job->codes, from + i * (end - begin), out->stride, first_row,
+                                      end_row, begin / QUANT_BLOCK, end / QUANT_BLOCK);
 }
 
 static void end_outputs(const struct job *job, const struct product *p, const struct outputs *out,
@@ -165,9 +193,7 @@ static void end_outputs(const struct job *job, const struct product *p, const st
         for (size_t r = tile; r < end; r++)
             end_row(job, p, r, out, up);
         if (job->codes)
-            job->compute->quant->quantize(job->codes, out->y + tile * out->stride, out->stride,
-                                          tile, end, out->begin / QUANT_BLOCK,
-                                          out->end / QUANT_BLOCK);
+            quantize_outputs(job, out, tile, end);
     }
 }
 
@@ -180,14 +206,13 @@ static const char *weights_at(const struct matrix *w, size_t row)
     return (const char *)(w->packed ? w->packed : w->data) + bytes;
 }
 
-/* Outputs [begin, end) of a product, or of both that are gated. */
+/* Outputs [begin, end) of a product, or of both that are gated, with those `apart`. */
 static void compute_outputs(const struct job *job, const struct product *p, size_t begin,
-                            size_t end, float *scratch)
+                            size_t end, size_t apart, float *scratch)
 {
-    struct outputs out = {.y = scratch + job->compute->kernel_floats,
-                          .stride = end - begin + PAD,
-                          .begin = begin,
-                          .end = end};
+    struct outputs out = {
+        .y = scratch + job->compute->kernel_floats, .begin = begin, .end = end, .apart = apart};
+    out.stride = n_runs(&out) * (end - begin) + PAD;
     if (job->ending != GATED) {
         multiply(job, p, scratch, &out, NULL);
         end_outputs(job, p, &out, NULL);
@@ -200,16 +225,27 @@ static void compute_outputs(const struct job *job, const struct product *p, size
     end_outputs(job, p, &out, &up);
 }
 
-/* Units [begin, end) of a product, in groups of nearly the same size. */
+/* Outputs of units' numbers [begin, end) of a product, with those `apart`, in groups of nearly the
+ * same size. */
 static void compute_units(const struct job *job, const struct product *p, size_t begin, size_t end,
-                          float *scratch)
+                          size_t apart, float *scratch)
 {
-    size_t groups = (end - begin + job->at_once - 1) / job->at_once;
-    for (size_t first = begin, n; first < end; first += n, groups--) {
-        n = (end - first + groups - 1) / groups;
-        size_t last = (first + n) * UNIT;
-        compute_outputs(job, p, first * UNIT, size_min(last, p->w->rows), scratch);
+    for (size_t first = begin, n; first < end; first += n) {
+        n = size_group(end - first, job->at_once);
+        size_t last = (first + n) * job->unit;
+        compute_outputs(job, p, first * job->unit, size_min(last, p->w->rows), apart, scratch);
     }
+}
+
+/* Units [begin, end) of a product: pairs, then what lies behind both halves. */
+static void multiply_product(const struct job *job, const struct product *p, size_t begin,
+                             size_t end, float *scratch)
+{
+    size_t pairs = n_pairs(job, p->w);
+    if (begin < pairs)
+        compute_units(job, p, begin, size_min(end, pairs), pairs * job->unit, scratch);
+    if (end > pairs)
+        compute_units(job, p, pairs + size_max(begin, pairs), pairs + end, 0, scratch);
 }
 
 /* Units [begin, end) of all products, one after the other. */
@@ -217,9 +253,9 @@ static void multiply_units(const struct job *job, size_t begin, size_t end, floa
 {
     size_t n_products = job->ending == GATED ? 1 : job->n_products;
     for (size_t i = 0; i < n_products && begin < end; i++) {
-        size_t n = n_units(job->products[i].w->rows);
+        size_t n = n_units(job, job->products[i].w);
         if (begin < n)
-            compute_units(job, &job->products[i], begin, size_min(end, n), scratch);
+            multiply_product(job, &job->products[i], begin, size_min(end, n), scratch);
         begin = begin < n ? 0 : begin - n;
         end = end < n ? 0 : end - n;
     }
@@ -242,20 +278,23 @@ static void quantize_share(const struct job *job, size_t thread, size_t n_thread
 }
 
 /* The thread will start with the first of its share of what comes next. */
-static void expect_upcoming(const struct compute *c, size_t thread, size_t n_threads)
+static void expect_upcoming(const struct job *job, size_t thread, size_t n_threads)
 {
     enum { EXPECTED_BYTES = 1 << 17 };
+    const struct compute *c = job->compute;
     size_t units = 0, begin, end;
     for (size_t i = 0; i < c->n_upcoming; i++)
-        units += n_units(c->upcoming[i].rows);
+        units += n_units(job, &c->upcoming[i]);
     thread_share(units, 1, thread, n_threads, &begin, &end);
     for (size_t i = 0; i < c->n_upcoming; i++) {
         const struct matrix *w = &c->upcoming[i];
-        size_t n = n_units(w->rows);
+        size_t n = n_units(job, w);
         if (begin < n) {
-            const char *data = weights_at(w, begin * UNIT);
+            const char *data = weights_at(w, begin * job->unit);
             size_t bytes = (size_t)(weights_at(w, w->rows) - data);
-            thread_pool_expect(c->pool, thread, data, size_min(bytes, EXPECTED_BYTES));
+            size_t apart = (size_t)(weights_at(w, n_pairs(job, w) * job->unit) - weights_at(w, 0));
+            bytes = size_min(bytes, apart ? EXPECTED_BYTES / 2 : EXPECTED_BYTES);
+            thread_pool_expect(c->pool, thread, data, bytes, apart);
             return;
         }
         begin -= n;
@@ -273,7 +312,7 @@ static void matmul_work(void *context, size_t thread, size_t n_threads)
     }
     while (work_shares_take(c->shares, thread, &begin, &end))
         multiply_units(job, begin, end, c->scratch + thread * c->scratch_floats);
-    expect_upcoming(c, thread, n_threads);
+    expect_upcoming(job, thread, n_threads);
 }
 
 /* How many units find room in a thread's scratch at once. */
@@ -281,17 +320,30 @@ static size_t units_at_once(const struct job *job, bool floats)
 {
     size_t both = job->ending == GATED ? 2 : 1;
     size_t width = (floats ? FLOATS_ROOM : CODES_ROOM) / (both * job->a->n_rows);
-    return width < PAD + UNIT ? 1 : (width - PAD) / UNIT;
+    return width < PAD + job->unit ? 1 : (width - PAD) / job->unit;
+}
+
+static bool goes_in_pairs(const struct job *job)
+{
+    const struct quant_kernels *k = job->compute->quant;
+    bool all = k != NULL;
+    for (size_t i = 0; i < job->n_products && all; i++) {
+        const struct product *p = &job->products[i];
+        all = p->w->packed && !p->low && job->a->n_rows <= k->pair_rows[p->w->type];
+    }
+    return all;
 }
 
 static void run_job(struct job *job)
 {
     size_t units = 0;
     bool codes = false, floats = false;
+    job->in_pairs = goes_in_pairs(job);
+    job->unit = job->in_pairs && !job->codes ? PANEL_OUTPUTS : UNIT;
     for (size_t i = 0; i < job->n_products; i++) {
         bool quantized = matmul_is_quantized(job->compute, job->products[i].w);
         units = job->ending == GATED ? 0 : units;
-        units += n_units(job->products[i].w->rows);
+        units += n_units(job, job->products[i].w);
         codes = codes || quantized;
         floats = floats || !quantized;
     }
@@ -300,7 +352,7 @@ static void run_job(struct job *job)
         quantize_share(job, 0, 1); /* not worth a barrier */
     else
         job->quantizes = quantizes;
-    job->at_once = units_at_once(job, floats);
+    job->at_once = size_max(units_at_once(job, floats) / (job->in_pairs ? 2 : 1), 1);
     size_t share = units / thread_pool_size(job->compute->pool);
     work_shares_set(job->compute->shares, units,
                     job->a->n_rows < MANY_ROWS ? 1 : size_max(share / PIECES, job->at_once));

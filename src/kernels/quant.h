@@ -61,10 +61,11 @@ static inline size_t activations_block(const struct activations *a, size_t row, 
     return (row / a->tile_rows * a->n_blocks + block) * a->tile_rows + row % a->tile_rows;
 }
 
-/* Outputs [begin, end) of a product: output o of row r is y[r * stride + o - begin]. */
+/* Outputs [begin, end) of a product: output o of row r is y[r * stride + o - begin]. With `apart`
+ * also as many that come so much later; they lie right behind the first ones. */
 struct outputs {
     float *y;
-    size_t stride, begin, end;
+    size_t stride, begin, end, apart;
 };
 
 /* One thread's part of a product. */
@@ -91,6 +92,9 @@ struct quant_kernels {
     void (*rows)(const struct quant_job *job);
     /* Packed weights; out.begin is a multiple of PANEL_OUTPUTS. NULL: packing is of no use. */
     void (*panels)(const struct quant_job *job);
+    /* Up to so many rows by packed weights of a type are better off with two runs of outputs at a
+     * time: they alone may have out.apart, with whole panels. */
+    size_t pair_rows[TYPE_COUNT];
 };
 enum { QUANT_MOST_KERNELS = 2 };
 /* The kernels that go with the table of that name on this CPU, best first, ending in NULL: all give

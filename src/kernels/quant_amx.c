@@ -151,8 +151,8 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     struct scratch *s = job->scratch;
     size_t n = c.end - c.begin, first = c.panel * PANEL_OUTPUTS;
     __mmask16 mask = first_lanes(outputs_of(job, c.panel, 1));
-    spread_chunk(type, true, job->data + c.panel * panel_bytes(f, job->a->n_blocks), c.begin, n,
-                 0, s->w);
+    spread_chunk(type, true, job->data + c.panel * panel_bytes(f, job->a->n_blocks), c.begin, n, 0,
+                 s->w);
     for (size_t r = 0; r < n_rows; r += TILE_ROWS)
         multiply_tile(f, job, r, size_min(n_rows - r, TILE_ROWS), c.begin, n, s,
                       job->out.y + (first - job->out.begin), job->bias ? job->bias + first : NULL,
@@ -197,4 +197,9 @@ static void multiply_panels(const struct quant_job *job)
 }
 
 const struct quant_kernels quant_amx = {
-    .name = "amx", .quantize = quantize_rows, .rows = multiply_rows, .panels = multiply_panels};
+    .name = "amx",
+    .quantize = quantize_rows,
+    .rows = multiply_rows,
+    .panels = multiply_panels,
+    .pair_rows = RUN_ROWS,
+};

@@ -6,7 +6,7 @@
  *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
  *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
  *                          meet
- *     PAIR_ROWS            up to so many rows meet two panels abreast
+ *     PAIR_ROWS            up to so many rows meet two panels side by side
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
  *     SPREAD_ROWS          rows of a group that meets decoded panels, ABREAST vectors of them at
@@ -24,7 +24,7 @@
 #include "kernels/quant_vectors.h"
 
 /* Two panels abreast need the activations half as often, and memory delivers two streams faster
- * than one. */
+ * than one; best two that run on from panel to panel. */
 enum { PANELS_ABREAST = PAIR_ROWS ? 2 : 1 };
 _Static_assert(PANELS_ABREAST == 1 || (PARTS == 1 && ABREAST >= PANELS_ABREAST),
                "sums of panels abreast have room");
@@ -35,7 +35,8 @@ struct span {
     const uint8_t *panel;        /* or, for many rows: */
     const struct spread *spread; /* from the chunk's first block on */
     const uint8_t *after;        /* the panel, what is asked for towards its end */
-    size_t apart;                /* panels from this one to the one abreast; 0: there is none */
+    size_t apart, y_apart;       /* outputs from it to the panel abreast, of the weights and in y;
+                                    0: there is none */
     float *y;                    /* of the first output, row 0 */
     const float *bias;           /* of the first output, or NULL */
     size_t n_outputs;            /* from the first on */
@@ -121,10 +122,10 @@ INLINE v_float load_outputs(const struct span *span, const float *y, size_t lane
     return v_load_part(y + lane, lane < span->n_outputs ? span->n_outputs - lane : 0);
 }
 
-/* What all rows start from. */
-INLINE v_float first_outputs(const struct span *span, size_t lane)
+/* What all rows start from, of panel p of those abreast. */
+INLINE v_float first_outputs(const struct span *span, size_t p, size_t lane)
 {
-    return span->bias ? load_outputs(span, span->bias, lane) : v_set(0);
+    return span->bias ? load_outputs(span, span->bias + p * span->apart, lane) : v_set(0);
 }
 
 INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_float v)
@@ -133,12 +134,6 @@ INLINE void store_outputs(const struct span *span, float *y, size_t lane, v_floa
         v_store(y + lane, v);
     else
         v_store_part(y + lane, v, lane < span->n_outputs ? span->n_outputs - lane : 0);
-}
-
-/* Vector v of a panel and of the one abreast: its first output. */
-INLINE size_t lane_of(const struct span *span, size_t v)
-{
-    return v / PARTS * span->apart * PANEL_OUTPUTS + v % PARTS * LANES;
 }
 
 /* Block i of the record at offset `at_record` of n panels, decoded as it is met, by that of `rows`
@@ -177,17 +172,24 @@ INLINE size_t blocks_at_once(const struct panel_format *f, const size_t rows, co
     return n > 1 || f->codes == CODES_8_BITS ? 4 : 2;
 }
 
+/* How far ahead lines are asked for. 8-bit codes take fewer instructions for each. Measured. */
+INLINE size_t fetch_far(const struct panel_format *f, const size_t rows, const size_t n)
+{
+    return rows == 1 && n > 1 && f->codes == CODES_8_BITS && fetch_once() ? 1536 : FETCH_FAR;
+}
+
 /* Rows from `row`, all in one tile, by n whole panels. */
 INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t n,
                          const struct quant_job *job, const struct span *span, size_t row)
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const size_t bytes = panel_bytes(f, a->n_blocks), records = record_blocks(f);
+    const size_t bytes = panel_bytes(f, a->n_blocks), per_record = record_blocks(f);
     const struct streams panels = {.first = span->panel,
                                    .bytes = bytes,
-                                   .apart = span->apart * bytes,
+                                   .apart = span->apart / PANEL_OUTPUTS * bytes,
                                    .skip = span->after - (span->panel + bytes),
+                                   .far = fetch_far(f, rows, n),
                                    .once = fetch_once()};
     const size_t step = blocks_at_once(f, rows, n);
     size_t at = activations_block(a, row, 0);
@@ -197,15 +199,15 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            y[v * MOST_ROWS + r] = first_outputs(span, lane_of(span, v));
+            y[v * MOST_ROWS + r] = first_outputs(span, v / PARTS, v % PARTS * LANES);
     }
     for (size_t b = 0; b < a->n_blocks; b += step, at += step * a->tile_rows) {
         UNROLL
         for (size_t i = 0; i < step; i++) {
             if (b + i >= a->n_blocks)
                 break;
-            size_t record = (b / records + i / records) * record_bytes(f);
-            size_t block = step > 1 ? i % records : b % records; /* a constant, if step is not 1 */
+            size_t record = (b / per_record + i / per_record) * record_bytes(f);
+            size_t block = (step > 1 ? i : b) % per_record; /* a constant, if step is not 1 */
             UNROLL
             for (size_t p = 0; p < n; p++)
                 fetch_ahead(f, &panels, p, record, block);
@@ -216,7 +218,8 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            store_outputs(span, to + r * job->out.stride, lane_of(span, v), y[v * MOST_ROWS + r]);
+            store_outputs(span, to + r * job->out.stride + v / PARTS * span->y_apart,
+                          v % PARTS * LANES, y[v * MOST_ROWS + r]);
     }
 }
 
@@ -329,9 +332,10 @@ INLINE void fetch_chunk(enum tensor_type type, const struct quant_job *job,
                         const struct chunk *next, size_t part, size_t n)
 {
     const struct panel_format *f = &panel_formats[type];
-    size_t bytes = panel_bytes(f, job->a->n_blocks), records = record_blocks(f);
-    size_t size = (next->end - next->begin + records - 1) / records * record_bytes(f);
-    const uint8_t *at = job->data + next->panel * bytes + next->begin / records * record_bytes(f);
+    size_t bytes = panel_bytes(f, job->a->n_blocks), per_record = record_blocks(f);
+    size_t size = (next->end - next->begin + per_record - 1) / per_record * record_bytes(f);
+    const uint8_t *at =
+        job->data + next->panel * bytes + next->begin / per_record * record_bytes(f);
     for (size_t i = part * 64; i < size; i += n * 64) {
         UNROLL
         for (size_t p = 0; p < SPREAD_PANELS; p++)
@@ -348,9 +352,8 @@ INLINE void multiply_groups(enum tensor_type type, const struct quant_job *job,
     for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
         fetch_chunk(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
         size_t in_tile = size_min(n_rows - tile, TILE_ROWS);
-        size_t groups = (in_tile + SPREAD_ROWS - 1) / SPREAD_ROWS;
-        for (size_t r = 0, rows; r < in_tile; r += rows, groups--) {
-            rows = (in_tile - r + groups - 1) / groups;
+        for (size_t r = 0, rows; r < in_tile; r += rows) {
+            rows = size_group(in_tile - r, SPREAD_ROWS);
             UNROLL
             for (size_t lane = 0; lane < end; lane += lanes)
                 if (lane < span->n_outputs)
@@ -359,14 +362,14 @@ INLINE void multiply_groups(enum tensor_type type, const struct quant_job *job,
     }
 }
 
-/* Panels from number `panel` on; towards its end number `then` is asked for. */
+/* n panels from number `panel` on. */
 INLINE struct span span_at(enum tensor_type type, const struct quant_job *job, size_t panel,
-                           size_t then)
+                           size_t n)
 {
     const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
-    bool ends = then * PANEL_OUTPUTS >= job->out.end && job->next;
+    bool last = (panel + n) * PANEL_OUTPUTS >= job->out.end;
     return (struct span){.panel = job->data + panel * bytes,
-                         .after = ends ? job->next : job->data + then * bytes,
+                         .after = last && job->next ? job->next : job->data + (panel + n) * bytes,
                          .y = job->out.y + (panel * PANEL_OUTPUTS - job->out.begin),
                          .bias = job->bias ? job->bias + panel * PANEL_OUTPUTS : NULL,
                          .n_outputs = job->out.end - panel * PANEL_OUTPUTS};
@@ -379,7 +382,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
     struct spread *spread = job->scratch;
-    struct span span = span_at(type, job, chunk.panel, chunk.panel + 1);
+    struct span span = span_at(type, job, chunk.panel, SPREAD_PANELS);
     span.chunk = chunk;
     span.next = next;
     span.spread = spread;
@@ -390,34 +393,22 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     multiply_groups(type, job, &span, first_row);
 }
 
-/* A panel, or two abreast, by few rows, in groups of nearly the same size. */
-INLINE void multiply_span(enum tensor_type type, const struct quant_job *job,
-                          const struct span *span, size_t first_row)
-{
-    const size_t n_rows = job->a->n_rows - first_row;
-    size_t groups = (n_rows + MOST_ROWS - 1) / MOST_ROWS;
-    for (size_t r = 0, rows; r < n_rows; r += rows, groups--) {
-        rows = (n_rows - r + groups - 1) / groups;
-        multiply_group(type, true, job, span, first_row + r, rows, 0);
-    }
-}
-
-/* Whole panels by few rows. Pairs are from the first and the second half of them, two streams that
- * run on from panel to panel; but several rows meet neighbours faster where panels are smallest. */
+/* Whole panels by few rows, in groups of nearly the same size: side by side those of the two runs
+ * of outputs, or else neighbours. */
 INLINE void multiply_by_few(enum tensor_type type, const struct quant_job *job, size_t first_row)
 {
-    const struct panel_format *f = &panel_formats[type];
-    const size_t rows = job->a->n_rows - first_row;
+    const size_t n_rows = job->a->n_rows;
     const struct walk w = walk_whole_panels(job, 1);
-    const size_t n_pairs = rows <= PAIR_ROWS ? (w.end - w.first) / 2 : 0;
-    const size_t n = w.end - w.first - n_pairs;
-    const bool neighbours = rows > 1 && f->codes == CODES_NIBBLES && f->group_blocks == 1;
-    const size_t apart = neighbours ? 1 : n, step = n_pairs && neighbours ? 2 : 1;
-    for (size_t i = 0; i < n; i++) {
-        size_t panel = w.first + i * step, then = i + 1 < n ? panel + step : w.end;
-        struct span span = span_at(type, job, panel, then);
-        span.apart = i < n_pairs ? apart : 0;
-        multiply_span(type, job, &span, first_row);
+    const bool neighbours = n_rows - first_row <= PAIR_ROWS && !job->out.apart;
+    for (size_t panel = w.first, n; panel < w.end; panel += n) {
+        n = neighbours && (panel + 2) * PANEL_OUTPUTS <= job->out.end ? 2 : 1;
+        struct span span = span_at(type, job, panel, n);
+        span.apart = n > 1 ? PANEL_OUTPUTS : job->out.apart;
+        span.y_apart = n > 1 ? PANEL_OUTPUTS : job->out.end - job->out.begin;
+        for (size_t row = first_row, rows; row < n_rows; row += rows) {
+            rows = size_group(n_rows - row, MOST_ROWS);
+            multiply_group(type, true, job, &span, row, rows, 0);
+        }
     }
 }
 

@@ -70,6 +70,7 @@ struct streams {
     const uint8_t *first;
     size_t bytes, apart; /* of one panel, and from one to the other */
     ptrdiff_t skip;      /* from the end of each to where its stream goes on */
+    size_t far;          /* how far ahead lines are asked for */
     bool once;           /* for fetch_lines() */
 };
 
@@ -85,7 +86,7 @@ INLINE void fetch_ahead(const struct panel_format *f, const struct streams *s, s
 {
     const size_t blocks = record_blocks(f), lines = (record_bytes(f) / 64 + blocks - 1) / blocks;
     const size_t lies = p * s->apart + i * lines * 64;
-    fetch_lines(in_stream(s, at, FETCH_NEAR) + lies, in_stream(s, at, FETCH_FAR) + lies, lines,
+    fetch_lines(in_stream(s, at, FETCH_NEAR) + lies, in_stream(s, at, s->far) + lies, lines,
                 s->once);
 }
 
@@ -107,10 +108,10 @@ INLINE void spread_chunk(enum tensor_type type, const bool is_signed, const uint
                          size_t first, size_t n, size_t p, struct spread *out)
 {
     const struct panel_format *f = &panel_formats[type];
-    const struct streams stream = {.first = panel, .once = fetch_once()};
-    const size_t records = record_blocks(f);
+    const struct streams stream = {.first = panel, .far = FETCH_FAR, .once = fetch_once()};
+    const size_t per_record = record_blocks(f);
     for (size_t b = first; b < first + n; b++, out++) {
-        fetch_ahead(f, &stream, 0, b / records * record_bytes(f), b % records);
+        fetch_ahead(f, &stream, 0, b / per_record * record_bytes(f), b % per_record);
         UNROLL
         for (size_t part = 0; part < PARTS; part++) {
             struct vector_block w;

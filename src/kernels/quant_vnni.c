@@ -30,4 +30,9 @@ void quant_vnni_rows_from(const struct quant_job *job, size_t first_row)
 }
 
 const struct quant_kernels quant_vnni = {
-    .name = "vnni", .quantize = quantize_rows, .rows = multiply_rows, .panels = multiply_panels};
+    .name = "vnni",
+    .quantize = quantize_rows,
+    .rows = multiply_rows,
+    .panels = multiply_panels,
+    .pair_rows = RUN_ROWS,
+};

@@ -153,14 +153,6 @@ static outer_fixed *const outer_scores[][GEMM_ROWS] = {OUTER_TABLE(400), OUTER_T
 static outer_fixed *const outer_wide[][GEMM_ROWS] = {OUTER_TABLE(410), OUTER_TABLE(411)};
 static outer_fixed *const outer_narrow[][GEMM_ROWS] = {OUTER_TABLE(210), OUTER_TABLE(211)};
 
-/* Of so many rows, in groups of nearly the same size: a group of one would wait for its own sums.
- */
-static size_t next_rows(size_t left)
-{
-    size_t groups = (left + GEMM_ROWS - 1) / GEMM_ROWS;
-    return (left + groups - 1) / groups;
-}
-
 /* The keys or values that are needed after those of a page, and who asks for them: each of some
  * calls for its share of the lines. */
 struct upcoming {
@@ -200,7 +192,7 @@ INLINE void score_page(const bool half, const float *queries, size_t n, struct o
     enum { AT_ONCE = 4 * VECTOR_LANES };
     struct upcoming values = upcoming(next, n, KEY_PAGE, AT_ONCE, width);
     for (size_t r = 0, rows; r < n; r += rows) {
-        rows = next_rows(n - r);
+        rows = size_group(n - r, GEMM_ROWS); /* one alone would wait for its own sums */
         for (size_t i = 0; i < KEY_PAGE; i += AT_ONCE)
             outer_scores[half][rows - 1](queries + r * width, width,
                                          right_from(keys, half, i, &values, width), width,
@@ -215,7 +207,7 @@ INLINE void mix_page(const bool half, const float *weights, size_t n, struct out
     size_t width = values.stride;
     struct upcoming keys = upcoming(next, n, width, AT_ONCE, width);
     for (size_t r = 0, rows; r < n; r += rows) {
-        rows = next_rows(n - r);
+        rows = size_group(n - r, GEMM_ROWS);
         const float *from = weights + r * KEY_PAGE;
         for (size_t d = 0; d < width; d += AT_ONCE) /* the last may be 32: two vectors */
             (d + AT_ONCE <= width ? outer_wide : outer_narrow)[half][rows - 1](
