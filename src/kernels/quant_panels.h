@@ -393,6 +393,15 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     multiply_groups(type, job, &span, first_row);
 }
 
+/* Asks for the bias of the panels that come so much later. */
+INLINE void fetch_bias(const struct span *span, size_t panels)
+{
+    if (!span->bias)
+        return;
+    __builtin_prefetch(span->bias + panels * PANEL_OUTPUTS);
+    __builtin_prefetch(span->bias + panels * PANEL_OUTPUTS + span->apart);
+}
+
 /* Whole panels by few rows, in groups of nearly the same size: side by side those of the two runs
  * of outputs, or else neighbours. */
 INLINE void multiply_by_few(enum tensor_type type, const struct quant_job *job, size_t first_row)
@@ -405,6 +414,7 @@ INLINE void multiply_by_few(enum tensor_type type, const struct quant_job *job, 
         struct span span = span_at(type, job, panel, n);
         span.apart = n > 1 ? PANEL_OUTPUTS : job->out.apart;
         span.y_apart = n > 1 ? PANEL_OUTPUTS : job->out.end - job->out.begin;
+        fetch_bias(&span, 2 * n);
         for (size_t row = first_row, rows; row < n_rows; row += rows) {
             rows = size_group(n_rows - row, MOST_ROWS);
             multiply_group(type, true, job, &span, row, rows, 0);
