@@ -363,97 +363,71 @@ static void test_accuracy(void **state)
     }
 }
 
-enum { GROUP = 3, GROUP_COLS = 256, GATED = 1280, MOST_GROUP_ROWS = 6 };
-
-/* What a layer does with matrices of these rows, one more than a whole number of pairs or of units:
- * all in one go, the second once more onto its outputs, and two gated, of which the codes are
- * multiplied then. */
-struct group {
-    struct trial one[GROUP], gate, up, down;
+/* What a layer does, with outputs that do and do not go up into pairs of units. */
+enum { Q, K, V, GATE, UP, DOWN, GROUP, ALL_IN_ONE = 3, MOST_GROUP_ROWS = 6 };
+static const size_t group_shapes[GROUP][2] = {
+    [Q] = {539, 256},     [K] = {64, 256},    [V] = {21, 256},
+    [GATE] = {1280, 256}, [UP] = {1280, 256}, [DOWN] = {40, 1280},
 };
 
-static const size_t group_rows[GROUP] = {539, 64, 21};
-
-static struct group make_group(enum tensor_type type)
+static void make_group(enum tensor_type type, struct trial group[GROUP])
 {
-    struct group g = {.gate = make(type, GATED, GROUP_COLS, MOST_GROUP_ROWS),
-                      .up = make(type, GATED, GROUP_COLS, 1),
-                      .down = make(type, 40, GATED, 1)};
-    for (size_t i = 0; i < GROUP; i++)
-        g.one[i] = make(type, group_rows[i], GROUP_COLS, 1);
-    random_blocks(type, 77, g.up.stored + 1,
-                  GATED * GROUP_COLS / tensor_type_info(type)->block_length);
-    return g;
+    for (size_t i = 0; i < GROUP; i++) {
+        size_t rows = group_shapes[i][0], cols = group_shapes[i][1];
+        group[i] = make(type, rows, cols, MOST_GROUP_ROWS);
+        random_blocks(type, (uint32_t)(77 + i), group[i].stored + 1,
+                      rows * cols / tensor_type_info(type)->block_length);
+    }
 }
 
-static void for_each_matrix(struct group *g, const struct compute *c,
-                            void (*change)(const struct compute *c, struct trial *p))
-{
-    struct trial *all[] = {&g->one[0], &g->one[1], &g->one[2], &g->gate, &g->up, &g->down};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        change(c, all[i]);
-}
-
-static void pack_one(const struct compute *c, struct trial *p)
-{
-    pack(c, p);
-}
-
-static void unpack_one(const struct compute *c, struct trial *p)
-{
-    (void)c;
-    unpack(p);
-}
-
-static void release_one(const struct compute *c, struct trial *p)
-{
-    (void)c;
-    release(p);
-}
-
-/* All outputs of n rows, one matrix's after the other's; the caller's. */
-static float *run_group(const struct compute *c, const struct group *g, size_t n, size_t *count)
+/* q, k and v in one go, k once more onto its outputs, gate and up, and what their codes become by
+ * down: all outputs of n rows, one matrix's after the other's, which are the caller's. */
+static float *run_group(struct compute *c, const struct trial group[GROUP], size_t n, size_t *count)
 {
     struct activations a, codes;
-    struct product p[GROUP], gated[2] = {{.w = &g->gate.w}, {.w = &g->up.w, .bias = g->up.bias}};
+    const struct matrix *down = &group[DOWN].w;
+    struct product p[ALL_IN_ONE];
+    struct product gated[2] = {{.w = &group[GATE].w}, {.w = &group[UP].w, .bias = group[UP].bias}};
     struct error err = {0};
-    size_t outputs = group_rows[0] + group_rows[1] + group_rows[2] + g->down.w.rows;
-    float *y = mem_array(n * outputs, sizeof *y), *at = y;
-    if (activations_create(n, GROUP_COLS, &a, &err) || activations_create(n, GATED, &codes, &err))
+    size_t cols = group[Q].w.cols;
+    *count = n * (group[Q].w.rows + group[K].w.rows + group[V].w.rows + down->rows);
+    float *y = mem_array(*count, sizeof *y), *at = y;
+    if (activations_create(n, cols, &a, &err) || activations_create(n, down->cols, &codes, &err))
         fail_msg("%s", err.message);
-    activations_set(&a, g->gate.x, GROUP_COLS, n, GROUP_COLS);
-    for (size_t i = 0; i < GROUP; at += n * p[i++].w->rows)
-        p[i] = (struct product){.w = &g->one[i].w,
-                                .bias = i ? NULL : g->one[i].bias,
+    activations_set(&a, group[Q].x, cols, n, cols);
+    for (size_t i = 0; i < ALL_IN_ONE; at += n * group[i++].w.rows)
+        p[i] = (struct product){.w = &group[i].w,
+                                .bias = i == Q ? group[i].bias : NULL,
                                 .y = at,
-                                .y_stride = g->one[i].w.rows};
-    matmul_announce((struct compute *)c, &g->one[0].w, 1);
-    matmul_all(c, &a, p, GROUP);
-    matmul_add(c, &a, &p[1]);
-    activations_set(&codes, NULL, GATED, n, GATED);
+                                .y_stride = group[i].w.rows};
+    matmul_announce(c, &group[K].w, 1);
+    matmul_all(c, &a, p, ALL_IN_ONE);
+    matmul_add(c, &a, &p[K]);
+    activations_set(&codes, NULL, down->cols, n, down->cols);
     matmul_gated(c, &a, gated, &codes);
-    matmul(c, &g->down.w, NULL, &codes, at, g->down.w.rows);
+    matmul(c, down, NULL, &codes, at, down->rows);
     activations_free(&a);
     activations_free(&codes);
-    *count = n * outputs;
     return y;
 }
 
 static void check_group(const char *isa, const struct quant_kernels *kernels, size_t threads,
-                        struct group *g, size_t n, const float *expected)
+                        struct trial group[GROUP], size_t n, const float *expected)
 {
-    struct compute c = start(isa, threads, GATED);
+    struct compute c = start(isa, threads, group[DOWN].w.cols);
     size_t count;
     c.quant = kernels;
-    for_each_matrix(g, &c, pack_one);
-    float *y = run_group(&c, g, n, &count);
+    for (size_t i = 0; i < GROUP; i++)
+        pack(&c, &group[i]);
+    float *y = run_group(&c, group, n, &count);
     for (size_t i = 0; i < count; i++)
         if (memcmp(&y[i], &expected[i], sizeof *y))
             fail_msg("%s %s, %zu rows, %zu threads: %zu of %zu is %.9g, not %.9g", kernels->name,
-                     tensor_type_info(g->gate.w.type)->name, n, threads, i, count, (double)y[i],
+                     tensor_type_info(group[Q].w.type)->name, n, threads, i, count, (double)y[i],
                      (double)expected[i]);
     mem_free(y);
-    for_each_matrix(g, &c, unpack_one);
+    for (size_t i = 0; i < GROUP; i++)
+        unpack(&group[i]);
     compute_free(&c);
 }
 
@@ -461,23 +435,26 @@ static void check_group(const char *isa, const struct quant_kernels *kernels, si
 static void test_groups(void **state)
 {
     (void)state;
+    const char *isa = kernels_available()[0];
     const struct quant_kernels *kernels[QUANT_MOST_KERNELS + 1];
-    quant_available(kernels_available()[0], kernels);
+    quant_available(isa, kernels);
     for (int t = 0; t < TYPE_COUNT && kernels[0]; t++) { /* else all is in floats */
-        if (!quant_supports(t) || GATED % tensor_type_info(t)->block_length)
+        struct trial group[GROUP];
+        if (!quant_supports(t))
             continue;
-        struct group g = make_group((enum tensor_type)t);
+        make_group((enum tensor_type)t, group);
         for (size_t n = 1; n <= MOST_GROUP_ROWS; n++) {
             size_t count;
-            struct compute c = start(kernels_available()[0], 1, GATED);
-            float *expected = run_group(&c, &g, n, &count);
+            struct compute c = start(isa, 1, group[DOWN].w.cols);
+            float *expected = run_group(&c, group, n, &count);
             compute_free(&c);
             for (size_t i = 0; kernels[i]; i++)
                 for (size_t threads = 1; threads <= 3; threads++)
-                    check_group(kernels_available()[0], kernels[i], threads, &g, n, expected);
+                    check_group(isa, kernels[i], threads, group, n, expected);
             mem_free(expected);
         }
-        for_each_matrix(&g, NULL, release_one);
+        for (size_t i = 0; i < GROUP; i++)
+            release(&group[i]);
     }
 }
 

@@ -10,8 +10,8 @@
  * for each piece.
  *
  * Few rows meet packed weights in pairs: a unit of the first half of the outputs and one of the
- * second, which are read side by side. Memory delivers two streams faster than one, and both run
- * on from piece to piece.
+ * second, which are read side by side; of PANEL_OUTPUTS, where outputs are not quantized. Memory
+ * delivers two streams faster than one, and both run on from piece to piece.
  *
  * A thread computes as many units at once as find room in memory of its own: outputs that stay in
  * the second cache until they are done, and only then go where they belong. Products in floats
@@ -277,7 +277,8 @@ static void quantize_share(const struct job *job, size_t thread, size_t n_thread
                                       a->n_blocks);
 }
 
-/* The thread will start with the first of its share of what comes next. */
+/* The thread will start with the first of its share of what comes next, if that is divided like
+ * this job; what is asked for in vain where it is not does no harm. */
 static void expect_upcoming(const struct job *job, size_t thread, size_t n_threads)
 {
     enum { EXPECTED_BYTES = 1 << 17 };

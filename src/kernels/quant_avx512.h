@@ -16,12 +16,13 @@
 #define PAIR_ROWS 4
 #define MOST_ROWS 8
 
-/* For pair_rows of struct quant_kernels: several rows meet the smallest panels faster if these are
+/* The pair_rows of struct quant_kernels: several rows meet the smallest panels faster if these are
  * neighbours. Measured. */
-#define RUN_ROWS                                                                                   \
+#define PAIR_ROWS_BY_TYPE                                                                          \
     {                                                                                              \
-        [TYPE_Q4_0] = 1, [TYPE_Q4_1] = 1, [TYPE_Q5_0] = 4, [TYPE_Q5_1] = 4, [TYPE_Q8_0] = 4,       \
-        [TYPE_Q4_K] = 4, [TYPE_Q5_K] = 4, [TYPE_Q6_K] = 4,                                         \
+        [TYPE_Q4_0] = 1, [TYPE_Q4_1] = 1, [TYPE_Q5_0] = PAIR_ROWS, [TYPE_Q5_1] = PAIR_ROWS,        \
+        [TYPE_Q8_0] = PAIR_ROWS, [TYPE_Q4_K] = PAIR_ROWS, [TYPE_Q5_K] = PAIR_ROWS,                 \
+        [TYPE_Q6_K] = PAIR_ROWS,                                                                   \
     }
 
 typedef __m512i v_codes, v_sums;

@@ -35,8 +35,8 @@ struct span {
     const uint8_t *panel;        /* or, for many rows: */
     const struct spread *spread; /* from the chunk's first block on */
     const uint8_t *after;        /* the panel, what is asked for towards its end */
-    size_t apart, y_apart;       /* outputs from it to the panel abreast, of the weights and in y;
-                                    0: there is none */
+    size_t apart;                /* outputs from it to the panel abreast; 0: there is none */
+    size_t y_apart;              /* and the same in y */
     float *y;                    /* of the first output, row 0 */
     const float *bias;           /* of the first output, or NULL */
     size_t n_outputs;            /* from the first on */

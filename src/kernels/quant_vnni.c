@@ -34,5 +34,5 @@ const struct quant_kernels quant_vnni = {
     .quantize = quantize_rows,
     .rows = multiply_rows,
     .panels = multiply_panels,
-    .pair_rows = RUN_ROWS,
+    .pair_rows = PAIR_ROWS_BY_TYPE,
 };
