@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FETCH_FAR = 4096, FETCH_NEAR = 2048 }; /* bytes */
+enum { FETCH_FAR = 4096, FETCH_NEAR = 2048, FETCH_ONCE = 2048 }; /* bytes */
 
 /* Whether to ask once; for the `once` of fetch_lines(). */
 static inline bool fetch_once(void)

@@ -34,11 +34,6 @@ INLINE v_codes codes_add(v_codes v, int n)
     return _mm256_add_epi8(v, _mm256_set1_epi8((char)n));
 }
 
-INLINE v_codes codes_or(v_codes a, v_codes b)
-{
-    return _mm256_or_si256(a, b);
-}
-
 /* Four bytes of activations for all outputs. */
 INLINE __m256i four_everywhere(const int8_t *x)
 {
@@ -57,8 +52,8 @@ INLINE v_codes high_nibbles(v_codes v)
     return low_nibbles(_mm256_srli_epi16(v, 4));
 }
 
-/* 16 where a bit is set, one bit per byte. */
-INLINE v_codes fifth_bits(const uint8_t *p)
+/* 16 more where a bit is set, one bit per byte. */
+INLINE v_codes with_fifth_bits(v_codes nibbles, const uint8_t *p)
 {
     const __m256i byte_of_lane =
         _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
@@ -67,19 +62,24 @@ INLINE v_codes fifth_bits(const uint8_t *p)
     memcpy(&bits, p, sizeof bits);
     __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), byte_of_lane);
     spread = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit_of_lane), bit_of_lane);
-    return _mm256_and_si256(spread, _mm256_set1_epi8(16));
+    return _mm256_or_si256(nibbles, _mm256_and_si256(spread, _mm256_set1_epi8(16)));
 }
 
-/* Bits 2 * i and 2 * i + 1 of each byte, as bits 4 and 5. */
-INLINE v_codes pair_of_bits(v_codes v, const int i)
+/* With bits 2 * i and 2 * i + 1 of each byte of v as bits 4 and 5. */
+INLINE v_codes with_two_bits(v_codes nibbles, v_codes v, const int i)
 {
     v = i < 2 ? _mm256_slli_epi16(v, 4 - 2 * i) : _mm256_srli_epi16(v, 2 * i - 4);
-    return _mm256_and_si256(v, _mm256_set1_epi8(0x30));
+    return _mm256_or_si256(nibbles, _mm256_and_si256(v, _mm256_set1_epi8(0x30)));
 }
 
 INLINE v_sums sums_zero(void)
 {
     return _mm256_setzero_si256();
+}
+
+INLINE v_sums sums_add(v_sums a, v_sums b)
+{
+    return _mm256_add_epi32(a, b);
 }
 
 /* n * 2^shift in every lane. */

@@ -43,11 +43,6 @@ INLINE v_codes codes_add(v_codes v, int n)
     return _mm512_add_epi8(v, _mm512_set1_epi8((char)n));
 }
 
-INLINE v_codes codes_or(v_codes a, v_codes b)
-{
-    return _mm512_or_si512(a, b);
-}
-
 /* Four bytes of activations for all outputs. */
 INLINE __m512i four_everywhere(const int8_t *x)
 {
@@ -66,25 +61,31 @@ INLINE v_codes high_nibbles(v_codes v)
     return low_nibbles(_mm512_srli_epi16(v, 4));
 }
 
-/* 16 where a bit is set, one bit per byte. */
-INLINE v_codes fifth_bits(const uint8_t *p)
+/* 16 more where a bit is set, one bit per byte. */
+INLINE v_codes with_fifth_bits(v_codes nibbles, const uint8_t *p)
 {
     uint64_t bits;
     memcpy(&bits, p, sizeof bits);
-    return _mm512_maskz_set1_epi8(bits, 16);
+    return _mm512_mask_add_epi8(nibbles, bits, nibbles, _mm512_set1_epi8(16));
 }
 
-/* Bits 2 * i and 2 * i + 1 of each byte, as bits 4 and 5. */
-INLINE v_codes pair_of_bits(v_codes v, const int i)
+/* With bits 2 * i and 2 * i + 1 of each byte of v as bits 4 and 5. */
+INLINE v_codes with_two_bits(v_codes nibbles, v_codes v, const int i)
 {
     v = i < 2 ? _mm512_slli_epi16(v, (unsigned)(4 - 2 * i))
               : _mm512_srli_epi16(v, (unsigned)(2 * i - 4));
-    return _mm512_and_si512(v, _mm512_set1_epi8(0x30));
+    enum { A_OR_B_AND_C = 0xF8 };
+    return _mm512_ternarylogic_epi32(nibbles, v, _mm512_set1_epi8(0x30), A_OR_B_AND_C);
 }
 
 INLINE v_sums sums_zero(void)
 {
     return _mm512_setzero_si512();
+}
+
+INLINE v_sums sums_add(v_sums a, v_sums b)
+{
+    return _mm512_add_epi32(a, b);
 }
 
 /* n * 2^shift in every lane. */

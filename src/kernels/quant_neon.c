@@ -36,11 +36,6 @@ INLINE v_codes codes_add(v_codes v, int n)
     return vaddq_u8(v, vdupq_n_u8((uint8_t)n));
 }
 
-INLINE v_codes codes_or(v_codes a, v_codes b)
-{
-    return vorrq_u8(a, b);
-}
-
 INLINE v_codes low_nibbles(v_codes v)
 {
     return vandq_u8(v, vdupq_n_u8(15));
@@ -51,23 +46,29 @@ INLINE v_codes high_nibbles(v_codes v)
     return vshrq_n_u8(v, 4);
 }
 
-/* 16 where a bit is set, one bit per byte. */
-INLINE v_codes fifth_bits(const uint8_t *p)
+/* 16 more where a bit is set, one bit per byte. */
+INLINE v_codes with_fifth_bits(v_codes nibbles, const uint8_t *p)
 {
     const v_codes bit_of_lane = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
     v_codes spread = vcombine_u8(vdup_n_u8(p[0]), vdup_n_u8(p[1]));
-    return vandq_u8(vtstq_u8(spread, bit_of_lane), vdupq_n_u8(16));
+    return vorrq_u8(nibbles, vandq_u8(vtstq_u8(spread, bit_of_lane), vdupq_n_u8(16)));
 }
 
-/* Bits 2 * i and 2 * i + 1 of each byte, as bits 4 and 5. */
-INLINE v_codes pair_of_bits(v_codes v, const int i)
+/* With bits 2 * i and 2 * i + 1 of each byte of v as bits 4 and 5. */
+INLINE v_codes with_two_bits(v_codes nibbles, v_codes v, const int i)
 {
-    return vandq_u8(vshlq_u8(v, vdupq_n_s8((int8_t)(4 - 2 * i))), vdupq_n_u8(0x30));
+    v = vshlq_u8(v, vdupq_n_s8((int8_t)(4 - 2 * i)));
+    return vorrq_u8(nibbles, vandq_u8(v, vdupq_n_u8(0x30)));
 }
 
 INLINE v_sums sums_zero(void)
 {
     return vdupq_n_s32(0);
+}
+
+INLINE v_sums sums_add(v_sums a, v_sums b)
+{
+    return vaddq_s32(a, b);
 }
 
 /* n * 2^shift in every lane. */

@@ -60,7 +60,9 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
     const int8_t *x = a->codes + at * QUANT_BLOCK + 4 * first;
     const int32_t *minus = n == 8 ? a->minus_sum + at : a->minus_half + 2 * at + first / 4;
     const size_t stride = n == 8 ? 1 : 2;
-    const int slice = vectors > 1 ? 1 : n; /* each four of x are loaded once for all vectors */
+    const bool alone =
+        ABREAST > 1 && rows == 1 && vectors == 1;   /* two sums: none waits for itself */
+    const int slice = vectors > 1 || alone ? 1 : n; /* each four of x serve all vectors at once */
     v_sums sums[ABREAST][MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
@@ -71,17 +73,22 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
         for (size_t v = 1; v < vectors; v++)
             sums[v][r] = sums[0][r];
     }
+    if (alone)
+        sums[0][1] = sums_zero();
     UNROLL
-    for (int g = 0; g < n; g += slice) {
+    for (int i = 0; i < n; i += slice) {
+        const int g = alone && n == 8 && f->codes != CODES_8_BITS ? i / 2 + i % 2 * 4 : i;
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             v_codes codes[8];
             UNROLL
-            for (int i = 0; i < slice; i++)
-                codes[i] = vector_of(f, &w[v], first + g + i);
-            sum_products(f->codes, rows, sums[v], codes, x + 4 * g, slice);
+            for (int j = 0; j < slice; j++)
+                codes[j] = vector_of(f, &w[v], first + g + j);
+            sum_products(f->codes, rows, &sums[v][alone ? i % 2 : 0], codes, x + 4 * g, slice);
         }
     }
+    if (alone)
+        sums[0][0] = sums_add(sums[0][0], sums[0][1]);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
@@ -143,7 +150,7 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
                                const struct activations *a, size_t at, v_float *y)
 {
     const struct panel_format *f = &panel_formats[type];
-    const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
+    const size_t abreast = PARTS > 1 || rows == 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     UNROLL
     for (size_t v = 0; v < n * PARTS; v += abreast) {
         struct vector_block w[PANELS_ABREAST];
@@ -161,21 +168,40 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
     }
 }
 
-/* So many blocks have code of their own where `rows` rows meet n panels: loads have constant
- * strides then, which hardware that fetches ahead likes. Whole records, or one block. Measured. */
-INLINE size_t blocks_at_once(const struct panel_format *f, const size_t rows, const size_t n)
+/* A block that is number i of the record at offset `record`. */
+INLINE void multiply_few_step(enum tensor_type type, const size_t rows, const size_t n,
+                              const struct streams *panels, size_t record, size_t i,
+                              const struct activations *a, size_t at, v_float *y)
 {
-    if (rows == 1 && n > 1)
-        return 8;
-    if (f->group_blocks > 1)
-        return 1;
-    return n > 1 || f->codes == CODES_8_BITS ? 4 : 2;
+    UNROLL
+    for (size_t p = 0; p < n; p++)
+        fetch_ahead(&panel_formats[type], panels, p, record, i);
+    multiply_few_block(type, rows, n, panels, record, i, a, at, y);
 }
 
-/* How far ahead lines are asked for. 8-bit codes take fewer instructions for each. Measured. */
-INLINE size_t fetch_far(const struct panel_format *f, const size_t rows, const size_t n)
+/* `blocks` blocks of a record; where the next one is in the activations. */
+INLINE size_t multiply_few_record(enum tensor_type type, const size_t rows, const size_t n,
+                                  const struct streams *panels, size_t record, size_t blocks,
+                                  const struct activations *a, size_t at, v_float *y)
 {
-    return rows == 1 && n > 1 && f->codes == CODES_8_BITS && fetch_once() ? 1536 : FETCH_FAR;
+    if (panel_formats[type].group_blocks == 1) {
+        multiply_few_step(type, rows, n, panels, record, 0, a, at, y);
+        if (blocks > 1)
+            multiply_few_step(type, rows, n, panels, record, 1, a, at + a->tile_rows, y);
+        return at + 2 * a->tile_rows;
+    }
+    for (size_t i = 0; i < blocks; i++, at += a->tile_rows)
+        multiply_few_step(type, rows, n, panels, record, i, a, at, y);
+    return at;
+}
+
+/* How far ahead lines are asked for. One or two rows are busy with codes of 6 bits for so long that
+ * half of it does. Measured. */
+INLINE size_t fetch_far(const struct panel_format *f, const size_t rows)
+{
+    if (!fetch_once())
+        return FETCH_FAR;
+    return f->codes == CODES_6_BITS && rows <= 2 ? FETCH_ONCE / 2 : FETCH_ONCE;
 }
 
 /* Rows from `row`, all in one tile, by n whole panels. */
@@ -189,9 +215,8 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
                                    .bytes = bytes,
                                    .apart = span->apart / PANEL_OUTPUTS * bytes,
                                    .skip = span->after - (span->panel + bytes),
-                                   .far = fetch_far(f, rows, n),
+                                   .far = fetch_far(f, rows),
                                    .once = fetch_once()};
-    const size_t step = blocks_at_once(f, rows, n);
     size_t at = activations_block(a, row, 0);
     float *to = span->y + row * job->out.stride;
     v_float y[PANELS_ABREAST * PARTS * MOST_ROWS];
@@ -201,19 +226,9 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
         for (size_t r = 0; r < rows; r++)
             y[v * MOST_ROWS + r] = first_outputs(span, v / PARTS, v % PARTS * LANES);
     }
-    for (size_t b = 0; b < a->n_blocks; b += step, at += step * a->tile_rows) {
-        UNROLL
-        for (size_t i = 0; i < step; i++) {
-            if (b + i >= a->n_blocks)
-                break;
-            size_t record = (b / per_record + i / per_record) * record_bytes(f);
-            size_t block = (step > 1 ? i : b) % per_record; /* a constant, if step is not 1 */
-            UNROLL
-            for (size_t p = 0; p < n; p++)
-                fetch_ahead(f, &panels, p, record, block);
-            multiply_few_block(type, rows, n, &panels, record, block, a, at + i * a->tile_rows, y);
-        }
-    }
+    for (size_t b = 0, record = 0; b < a->n_blocks; b += per_record, record += record_bytes(f))
+        at = multiply_few_record(type, rows, n, &panels, record,
+                                 size_min(a->n_blocks - b, per_record), a, at, y);
     UNROLL
     for (size_t v = 0; v < n * PARTS; v++) {
         UNROLL

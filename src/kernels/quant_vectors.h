@@ -28,9 +28,9 @@ INLINE v_codes load_codes(enum quant_codes kind, const uint8_t *block, size_t pa
     v_codes nibbles = codes_load(p + 64 * (g % 4));
     v_codes w = g < 4 ? low_nibbles(nibbles) : high_nibbles(nibbles);
     if (kind == CODES_5_BITS)
-        return codes_or(w, fifth_bits(block + 256 + 8 * g + part * LANES / 2));
+        return with_fifth_bits(w, block + 256 + 8 * g + part * LANES / 2);
     if (kind == CODES_6_BITS)
-        return codes_or(w, pair_of_bits(codes_load(p + 256 + 64 * (g / 4)), g % 4));
+        return with_two_bits(w, codes_load(p + 256 + 64 * (g / 4)), g % 4);
     return w;
 }
 
