@@ -15,14 +15,17 @@ enum {
     BLOCK_QUERIES = 384, /* most queries of a unit, where one row has no more */
     SCORED_AT_ONCE = 48, /* between two requests for parts of the next page */
     FEW_QUERIES = 96,    /* so many do not make up for preparing a page */
+    FEW_BLOCKS = 64,     /* that are looked at one by one */
 };
 
 struct job {
+    const struct pass *pass;
     const struct model *model;
     const struct attention_kernels *kernels;
     const struct kv_cache *cache;
     const struct row *rows;
     size_t layer;
+    bool stores;           /* each unit its own rows, first */
     atomic_size_t n_taken; /* units */
 };
 
@@ -87,12 +90,25 @@ static struct workspace lay_out(const struct model *model, size_t thread)
     return w;
 }
 
-void attention_plan(struct model *model, const struct row *rows, size_t n)
+/* Whether no two blocks are of one sequence. */
+static bool are_independent(const struct row *rows, const struct attention_scratch *a)
 {
-    struct attention_scratch *a = &model->attention;
-    size_t most = rows_per_block(model->shape);
+    if (a->n_blocks > FEW_BLOCKS)
+        return false;
+    for (size_t i = 1; i < a->n_blocks; i++)
+        for (size_t j = 0; j < i; j++)
+            if (rows[a->blocks[i].first].sequence == rows[a->blocks[j].first].sequence)
+                return false;
+    return true;
+}
+
+void attention_plan(const struct pass *p)
+{
+    struct attention_scratch *a = &p->model->attention;
+    const struct row *rows = p->rows;
+    size_t most = rows_per_block(p->model->shape);
     a->n_blocks = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < p->n; i++) {
         struct row_block *last = i ? &a->blocks[a->n_blocks - 1] : NULL;
         if (last && rows[i].sequence == rows[i - 1].sequence &&
             rows[i].position == rows[i - 1].position + 1 && last->n < most)
@@ -100,7 +116,61 @@ void attention_plan(struct model *model, const struct row *rows, size_t n)
         else
             a->blocks[a->n_blocks++] = (struct row_block){.first = i, .n = 1};
     }
+    a->independent = are_independent(rows, a);
 }
+
+/* --- Storing --- */
+
+/* Rotates n heads of row i by its position. */
+static void rotate_heads(const struct pass *p, size_t i, float *heads, size_t n)
+{
+    const struct model *m = p->model;
+    size_t half = m->shape->rope.rotary_dim / 2;
+    for (size_t h = 0; h < n; h++)
+        m->compute.kernels->rope(heads + h * m->shape->head_dim, p->stream.cosine + i * half,
+                                 p->stream.sine + i * half, half);
+}
+
+/* Rows [begin, end) of one KV head: rotates its queries and keys, and stores keys and values; or
+ * does the part that there is. */
+static void store_head(const struct pass *p, size_t kv_head, size_t begin, size_t end)
+{
+    const struct model *m = p->model;
+    const struct hyperparameters *s = m->shape;
+    size_t group = group_size(s);
+    for (size_t i = begin; i < end; i++) {
+        const struct row *row = &p->rows[i];
+        size_t at = (i * s->n_kv_heads + kv_head) * s->head_dim;
+        if (p->part & QUERIES)
+            rotate_heads(p, i, m->scratch.q + at * group, group);
+        if (!(p->part & KEYS))
+            continue;
+        rotate_heads(p, i, m->scratch.k + at, 1);
+        kv_store(p->cache, m->compute.kernels, (size_t)row->sequence, (size_t)row->position,
+                 p->layer, kv_head, m->scratch.k + at, m->scratch.v + at);
+    }
+}
+
+/* Keys are stored across each other (attention.h): a few rows of a head go into the same lines of
+ * memory, so they are stored one after the other. */
+static void store_work(void *context, size_t thread, size_t n_threads)
+{
+    enum { TOGETHER = 16 };
+    const struct pass *p = context;
+    size_t begin, end;
+    thread_share(p->n, 1, thread, n_threads, &begin, &end);
+    for (size_t first = begin; first < end; first += TOGETHER)
+        for (size_t h = 0; h < p->model->shape->n_kv_heads; h++)
+            store_head(p, h, first, size_min(first + TOGETHER, end));
+}
+
+void attention_store(const struct pass *p)
+{
+    struct thread_pool *pool = p->n > 1 ? p->model->compute.pool : NULL;
+    thread_pool_run(pool, store_work, (void *)(uintptr_t)p);
+}
+
+/* --- Attention --- */
 
 static size_t first_visible(const struct hyperparameters *s, size_t layer, size_t position)
 {
@@ -269,6 +339,22 @@ static void attend_block(const struct job *job, struct row_block block, size_t k
     finish_block(job, block, kv_head, w);
 }
 
+/* Asks for the keys that a unit needs first: those that it starts with, and those it adds to. */
+static void fetch_first(const struct job *job, struct row_block block, size_t kv_head)
+{
+    size_t sequence = (size_t)job->rows[block.first].sequence;
+    size_t position = (size_t)job->rows[block.first].position;
+    const char *first =
+        kv_key_page(job->cache, sequence, first_visible(job->model->shape, job->layer, position),
+                    job->layer, kv_head);
+    const char *last =
+        kv_key_page(job->cache, sequence, position + block.n - 1, job->layer, kv_head);
+    for (size_t i = 0; i < kv_head_bytes(job->cache); i += 64)
+        __builtin_prefetch(first + i, 0, 3);
+    for (size_t i = 0; first != last && i < kv_head_bytes(job->cache); i += 64)
+        __builtin_prefetch(last + i, 0, 3);
+}
+
 /* Units are taken as threads become free; the last ones, which see most keys, first. */
 static void attend_work(void *context, size_t thread, size_t n_threads)
 {
@@ -280,20 +366,30 @@ static void attend_work(void *context, size_t thread, size_t n_threads)
     struct workspace w = lay_out(job->model, thread);
     if (k->begin)
         k->begin();
-    while ((unit = atomic_fetch_add(&job->n_taken, 1)) < n_blocks * n_kv_heads)
-        attend_block(job, job->model->attention.blocks[n_blocks - 1 - unit / n_kv_heads],
-                     unit % n_kv_heads, &w);
+    while ((unit = atomic_fetch_add(&job->n_taken, 1)) < n_blocks * n_kv_heads) {
+        struct row_block block = job->model->attention.blocks[n_blocks - 1 - unit / n_kv_heads];
+        size_t kv_head = unit % n_kv_heads;
+        if (job->stores) {
+            fetch_first(job, block, kv_head);
+            store_head(job->pass, kv_head, block.first, block.first + block.n);
+        }
+        attend_block(job, block, kv_head, &w);
+    }
     if (k->end)
         k->end();
 }
 
-void attention_run(struct model *model, const struct kv_cache *cache, const struct row *rows,
-                   size_t layer)
+void attention_run(const struct pass *p)
 {
-    struct job job = {.model = model,
-                      .kernels = model->compute.kernels->attention[kv_type(cache)],
-                      .cache = cache,
-                      .rows = rows,
-                      .layer = layer};
+    struct model *model = p->model;
+    struct job job = {.pass = p,
+                      .model = model,
+                      .kernels = model->compute.kernels->attention[kv_type(p->cache)],
+                      .cache = p->cache,
+                      .rows = p->rows,
+                      .layer = p->layer,
+                      .stores = model->attention.independent};
+    if (!job.stores)
+        attention_store(p);
     thread_pool_run(model->compute.pool, attend_work, &job);
 }

@@ -118,54 +118,6 @@ static void norm_work(void *context, size_t thread, size_t n_threads)
         norm_tile(p, i, size_min(i + TILE_ROWS, end));
 }
 
-/* Rotates n heads of row i by its position. */
-static void rotate_heads(const struct pass *p, size_t i, float *heads, size_t n)
-{
-    const struct model *m = p->model;
-    size_t half = m->shape->rope.rotary_dim / 2;
-    for (size_t h = 0; h < n; h++)
-        m->compute.kernels->rope(heads + h * m->shape->head_dim, p->stream.cosine + i * half,
-                                 p->stream.sine + i * half, half);
-}
-
-/* Puts rows [begin, end) of one KV head into the cache. */
-static void store_head(const struct pass *p, size_t h, size_t begin, size_t end)
-{
-    const struct model *m = p->model;
-    const struct hyperparameters *s = m->shape;
-    for (size_t i = begin; i < end; i++) {
-        const struct row *row = &p->rows[i];
-        size_t at = (i * s->n_kv_heads + h) * s->head_dim;
-        kv_store(p->cache, m->compute.kernels, (size_t)row->sequence, (size_t)row->position,
-                 p->layer, h, m->scratch.k + at, m->scratch.v + at);
-    }
-}
-
-/* Rotates queries and keys, and stores keys and values; or does the part that there is.
- *
- * Keys are stored across each other (attention.h): a few rows of a head go into the same lines of
- * memory, so they are stored one after the other. */
-static void store_work(void *context, size_t thread, size_t n_threads)
-{
-    enum { TOGETHER = 16 };
-    const struct pass *p = context;
-    const struct hyperparameters *s = p->model->shape;
-    const struct scratch *scratch = &p->model->scratch;
-    size_t begin, end;
-    share_rows(p, thread, n_threads, &begin, &end);
-    for (size_t first = begin; first < end; first += TOGETHER) {
-        size_t last = size_min(first + TOGETHER, end);
-        for (size_t i = first; i < last; i++) {
-            if (p->part & QUERIES)
-                rotate_heads(p, i, scratch->q + i * s->n_heads * s->head_dim, s->n_heads);
-            if (p->part & KEYS)
-                rotate_heads(p, i, scratch->k + i * s->n_kv_heads * s->head_dim, s->n_kv_heads);
-        }
-        for (size_t h = 0; p->part & KEYS && h < s->n_kv_heads; h++)
-            store_head(p, h, first, last);
-    }
-}
-
 /* --- The pass --- */
 
 /* `grain`: rows that stay with one thread; no more than these leave nothing to wake others for. */
@@ -254,7 +206,6 @@ static void project_part(struct pass *p, const struct layer_weights *w,
     plan_products(m, &m->activations, maps + first, n, products);
     matmul_announce(&m->compute, part & QUERIES ? &w->o : &w->q, 1);
     matmul_all(&m->compute, &m->activations, products, n);
-    run(p, 1, store_work);
 }
 
 static bool is_wanted(const struct row *row)
@@ -278,7 +229,7 @@ static void keep_wanted(struct pass *p)
     }
     p->rows = s->wanted;
     p->n = n;
-    attention_plan(p->model, p->rows, p->n);
+    attention_plan(p);
 }
 
 /* Whether this is the last layer, which all rows enter and not all need to leave. */
@@ -300,6 +251,7 @@ static void project(struct pass *p, const struct layer_weights *w, const struct 
         return;
     }
     project_part(p, w, a, KEYS);
+    attention_store(p);
     keep_wanted(p);
     if (p->n)
         project_part(p, w, a, QUERIES);
@@ -311,7 +263,7 @@ static void attention_block(struct pass *p, const struct layer_weights *w,
     struct model *m = p->model;
     struct scratch *s = &m->scratch;
     struct product product;
-    attention_run(m, p->cache, p->rows, p->layer);
+    attention_run(p);
     set_input(p, INPUT_O, s->attended, p->n, w->o.cols);
     plan_products(m, &m->activations, &(struct map){&w->o, NULL, &a->o, p->stream.x}, 1, &product);
     matmul_announce(&m->compute, &w->gate, 1);
@@ -395,7 +347,7 @@ static void give_hidden(const struct pass *p)
 static void compute_layers(struct pass *p, size_t end)
 {
     struct model *m = p->model;
-    attention_plan(m, p->rows, p->n);
+    attention_plan(p);
     if (p->layer == 0)
         run(p, 1, embed_work);
     for (; p->layer < end; p->layer++) {

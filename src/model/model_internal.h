@@ -39,7 +39,8 @@ struct row_block {
 struct attention_scratch {
     struct row_block *blocks; /* [max_rows] of the pass */
     size_t n_blocks;
-    uint8_t *memory; /* thread_bytes for each thread */
+    bool independent; /* no block needs what another one stores */
+    uint8_t *memory;  /* thread_bytes for each thread */
     size_t bytes, thread_bytes;
 };
 
@@ -81,10 +82,11 @@ struct model {
 enum status attention_allocate(struct model *model, struct error *err);
 void attention_free(struct model *model);
 /* Before layers of a pass are computed: cuts its rows into blocks. */
-void attention_plan(struct model *model, const struct row *rows, size_t n);
-/* Attention of all rows of a layer: reads q of the scratch and the cache, writes `attended`.
- * The rows' own keys and values are in the cache already. */
-void attention_run(struct model *model, const struct kv_cache *cache, const struct row *rows,
-                   size_t layer);
+void attention_plan(const struct pass *p);
+/* Rotates what p->part says of q and k of the scratch, and puts keys and values into the cache. */
+void attention_store(const struct pass *p);
+/* Attention of all rows of a layer, with that before it: q, k and v of the scratch and the cache
+ * become `attended`. */
+void attention_run(const struct pass *p);
 
 #endif
