@@ -77,11 +77,6 @@ INLINE v_sums sums_zero(void)
     return _mm256_setzero_si256();
 }
 
-INLINE v_sums sums_add(v_sums a, v_sums b)
-{
-    return _mm256_add_epi32(a, b);
-}
-
 /* n * 2^shift in every lane. */
 INLINE v_sums sums_shifted(const int32_t *n, size_t shift)
 {

@@ -66,11 +66,6 @@ INLINE v_sums sums_zero(void)
     return vdupq_n_s32(0);
 }
 
-INLINE v_sums sums_add(v_sums a, v_sums b)
-{
-    return vaddq_s32(a, b);
-}
-
 /* n * 2^shift in every lane. */
 INLINE v_sums sums_shifted(const int32_t *n, size_t shift)
 {

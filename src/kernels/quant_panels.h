@@ -15,6 +15,10 @@
  *                       const int8_t *x, const int n)
  *         sums[r] += the products of elements 0..4n-1 (n is 1, 4 or 8) of row r, which is at
  *         x + r * QUANT_BLOCK, with w[0..n-1]; n is 1 only where ABREAST is not
+ *     void sum_halves(enum quant_codes kind, const uint8_t *codes, const int8_t *x, v_sums *sums)
+ *         where SUMS_HALVES is defined, for one row: sums[0] and sums[1] += the products of a block
+ *         of stored codes, made unsigned, in any division, but the first and the second 16 elements
+ *         apart in formats that have halves
  */
 #ifndef TANDEM_KERNELS_QUANT_PANELS_H
 #define TANDEM_KERNELS_QUANT_PANELS_H
@@ -60,9 +64,7 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
     const int8_t *x = a->codes + at * QUANT_BLOCK + 4 * first;
     const int32_t *minus = n == 8 ? a->minus_sum + at : a->minus_half + 2 * at + first / 4;
     const size_t stride = n == 8 ? 1 : 2;
-    const bool alone =
-        ABREAST > 1 && rows == 1 && vectors == 1;   /* two sums: none waits for itself */
-    const int slice = vectors > 1 || alone ? 1 : n; /* each four of x serve all vectors at once */
+    const int slice = vectors > 1 ? 1 : n; /* each four of x are loaded once for all vectors */
     v_sums sums[ABREAST][MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
@@ -73,22 +75,17 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
         for (size_t v = 1; v < vectors; v++)
             sums[v][r] = sums[0][r];
     }
-    if (alone)
-        sums[0][1] = sums_zero();
     UNROLL
-    for (int i = 0; i < n; i += slice) {
-        const int g = alone && n == 8 && f->codes != CODES_8_BITS ? i / 2 + i % 2 * 4 : i;
+    for (int g = 0; g < n; g += slice) {
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             v_codes codes[8];
             UNROLL
-            for (int j = 0; j < slice; j++)
-                codes[j] = vector_of(f, &w[v], first + g + j);
-            sum_products(f->codes, rows, &sums[v][alone ? i % 2 : 0], codes, x + 4 * g, slice);
+            for (int i = 0; i < slice; i++)
+                codes[i] = vector_of(f, &w[v], first + g + i);
+            sum_products(f->codes, rows, sums[v], codes, x + 4 * g, slice);
         }
     }
-    if (alone)
-        sums[0][0] = sums_add(sums[0][0], sums[0][1]);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
@@ -121,6 +118,29 @@ INLINE void multiply_block(const struct panel_format *f, const struct activation
     }
 }
 
+#ifdef SUMS_HALVES
+/* The same for one row by stored codes: what becomes of y. */
+INLINE v_float multiply_alone(const struct panel_format *f, const struct activations *a, size_t at,
+                              const struct vector_block *w, v_float y)
+{
+    v_float dx = v_set(a->scale[at]);
+    v_sums sums[2] = {sums_zero(), sums_zero()};
+    if (f->halves) {
+        sums[0] = sums_shifted(a->minus_half + 2 * at, f->offset_shift);
+        sums[1] = sums_shifted(a->minus_half + 2 * at + 1, f->offset_shift);
+    } else if (f->offset_shift) {
+        sums[0] = sums_shifted(a->minus_sum + at, f->offset_shift);
+    }
+    sum_halves(f->codes, w->codes, a->codes + at * QUANT_BLOCK, sums);
+    if (f->halves) {
+        y = v_fma(v_of_sums(sums[0]), v_mul(w->scale[0], dx), y);
+        return v_fma(v_of_sums(sums[1]), v_mul(w->scale[1], dx), y);
+    }
+    y = v_fma(v_of_sums(sums_add(sums[0], sums[1])), v_mul(w->scale[0], dx), y);
+    return f->has_min ? v_fma(w->min, v_set(a->scaled_sum[at]), y) : y;
+}
+#endif
+
 /* Outputs from `lane` on; those that do not exist are neither read nor written. */
 INLINE v_float load_outputs(const struct span *span, const float *y, size_t lane)
 {
@@ -150,7 +170,7 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
                                const struct activations *a, size_t at, v_float *y)
 {
     const struct panel_format *f = &panel_formats[type];
-    const size_t abreast = PARTS > 1 || rows == 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
+    const size_t abreast = PARTS > 1 ? 1 : n, together = PARTS > 1 ? 1 : ROWS_TOGETHER;
     UNROLL
     for (size_t v = 0; v < n * PARTS; v += abreast) {
         struct vector_block w[PANELS_ABREAST];
@@ -161,6 +181,13 @@ INLINE void multiply_few_block(enum tensor_type type, const size_t rows, const s
             w[j] = (struct vector_block){.codes = record + codes_at(f, i), .part = part};
             load_scales(type, record, i, part, &w[j]);
         }
+#ifdef SUMS_HALVES
+        UNROLL
+        for (size_t j = 0; j < abreast && rows == 1; j++)
+            y[(v + j) * MOST_ROWS] = multiply_alone(f, a, at, &w[j], y[(v + j) * MOST_ROWS]);
+        if (rows == 1)
+            continue;
+#endif
         UNROLL
         for (size_t r = 0; r < rows; r += together)
             multiply_block(f, a, at + r, size_min(rows - r, together), abreast, w,
@@ -179,7 +206,8 @@ INLINE void multiply_few_step(enum tensor_type type, const size_t rows, const si
     multiply_few_block(type, rows, n, panels, record, i, a, at, y);
 }
 
-/* `blocks` blocks of a record; where the next one is in the activations. */
+/* `blocks` blocks of a record; where the next one is in the activations. Two at once, or else a loop
+ * that stays rolled: see fetch.h. */
 INLINE size_t multiply_few_record(enum tensor_type type, const size_t rows, const size_t n,
                                   const struct streams *panels, size_t record, size_t blocks,
                                   const struct activations *a, size_t at, v_float *y)
@@ -195,13 +223,13 @@ INLINE size_t multiply_few_record(enum tensor_type type, const size_t rows, cons
     return at;
 }
 
-/* How far ahead lines are asked for. One or two rows are busy with codes of 6 bits for so long that
- * half of it does. Measured. */
+/* How far ahead lines are asked for: half as far for one or two rows by blocks of more than 5
+ * lines. Measured. */
 INLINE size_t fetch_far(const struct panel_format *f, const size_t rows)
 {
     if (!fetch_once())
         return FETCH_FAR;
-    return f->codes == CODES_6_BITS && rows <= 2 ? FETCH_ONCE / 2 : FETCH_ONCE;
+    return rows <= 2 && f->code_bytes > 5 * 64 ? FETCH_ONCE / 2 : FETCH_ONCE;
 }
 
 /* Rows from `row`, all in one tile, by n whole panels. */
