@@ -206,8 +206,8 @@ INLINE void multiply_few_step(enum tensor_type type, const size_t rows, const si
     multiply_few_block(type, rows, n, panels, record, i, a, at, y);
 }
 
-/* `blocks` blocks of a record; where the next one is in the activations. Two at once, or else a loop
- * that stays rolled: see fetch.h. */
+/* `blocks` blocks of a record; where the next one is in the activations. Two at once, or else a
+ * loop that stays rolled: see fetch.h. */
 INLINE size_t multiply_few_record(enum tensor_type type, const size_t rows, const size_t n,
                                   const struct streams *panels, size_t record, size_t blocks,
                                   const struct activations *a, size_t at, v_float *y)
