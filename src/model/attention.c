@@ -20,12 +20,7 @@ enum {
 
 struct job {
     const struct pass *pass;
-    const struct model *model;
     const struct attention_kernels *kernels;
-    const struct kv_cache *cache;
-    const struct row *rows;
-    size_t layer;
-    bool stores;           /* each unit its own rows, first */
     atomic_size_t n_taken; /* units */
 };
 
@@ -166,8 +161,7 @@ static void store_work(void *context, size_t thread, size_t n_threads)
 
 void attention_store(const struct pass *p)
 {
-    struct thread_pool *pool = p->n > 1 ? p->model->compute.pool : NULL;
-    thread_pool_run(pool, store_work, (void *)(uintptr_t)p);
+    pass_run(p, 1, store_work);
 }
 
 /* --- Attention --- */
@@ -196,11 +190,11 @@ static size_t query_at(const struct hyperparameters *s, size_t r, size_t kv_head
 static void start_block(const struct job *job, struct row_block block, size_t kv_head,
                         struct workspace *w)
 {
-    const struct hyperparameters *s = job->model->shape;
+    const struct hyperparameters *s = job->pass->model->shape;
     size_t group = group_size(s), width = attention_width(s->head_dim), n = block.n * group;
     float scale = (float)(1 / sqrt((double)s->head_dim));
     for (size_t i = 0; i < n; i++) {
-        job->kernels->prepare_query(job->model->scratch.q +
+        job->kernels->prepare_query(job->pass->model->scratch.q +
                                         query_at(s, block.first + i / group, kv_head, i % group),
                                     scale, s->head_dim, w->queries + i * width * sizeof(float));
         w->states[i] = (struct softmax){.max = -INFINITY};
@@ -211,11 +205,11 @@ static void start_block(const struct job *job, struct row_block block, size_t kv
 static void finish_block(const struct job *job, struct row_block block, size_t kv_head,
                          const struct workspace *w)
 {
-    const struct hyperparameters *s = job->model->shape;
+    const struct hyperparameters *s = job->pass->model->shape;
     size_t group = group_size(s), width = attention_width(s->head_dim);
     for (size_t i = 0; i < block.n * group; i++) {
-        float *to =
-            job->model->scratch.attended + query_at(s, block.first + i / group, kv_head, i % group);
+        float *to = job->pass->model->scratch.attended +
+                    query_at(s, block.first + i / group, kv_head, i % group);
         float scale = 1 / w->states[i].sum;
         for (size_t d = 0; d < s->head_dim; d++) /* + 0: no sign of zero from hidden positions */
             to[d] = (w->out[i * width + d] + 0.0f) * scale;
@@ -230,18 +224,19 @@ struct stored_page {
 static struct stored_page page_at(const struct job *job, size_t sequence, size_t page,
                                   size_t kv_head)
 {
-    return (struct stored_page){kv_key_page(job->cache, sequence, page, job->layer, kv_head),
-                                kv_value_page(job->cache, sequence, page, job->layer, kv_head)};
+    return (struct stored_page){
+        kv_key_page(job->pass->cache, sequence, page, job->pass->layer, kv_head),
+        kv_value_page(job->pass->cache, sequence, page, job->pass->layer, kv_head)};
 }
 
 /* Which scores of the page each query sees. */
 static void limit_queries(const struct job *job, struct row_block block, size_t page,
                           struct softmax *states)
 {
-    const struct hyperparameters *s = job->model->shape;
-    size_t group = group_size(s), position = (size_t)job->rows[block.first].position;
+    const struct hyperparameters *s = job->pass->model->shape;
+    size_t group = group_size(s), position = (size_t)job->pass->rows[block.first].position;
     for (size_t r = 0; r < block.n; r++, position++) {
-        uint32_t begin = (uint32_t)clip(first_visible(s, job->layer, position), page);
+        uint32_t begin = (uint32_t)clip(first_visible(s, job->pass->layer, position), page);
         uint32_t end = (uint32_t)clip(position + 1, page);
         for (size_t g = 0; g < group; g++, states++) {
             states->begin = begin;
@@ -255,8 +250,8 @@ static void limit_queries(const struct job *job, struct row_block block, size_t 
 static void leave_out(const struct job *job, size_t page, struct row_block *block,
                       struct workspace *w)
 {
-    const struct hyperparameters *s = job->model->shape;
-    size_t position = (size_t)job->rows[block->first].position,
+    const struct hyperparameters *s = job->pass->model->shape;
+    size_t position = (size_t)job->pass->rows[block->first].position,
            width = attention_width(s->head_dim);
     size_t rows = page > position ? (page - position) / QUERY_TILE * QUERY_TILE : 0;
     size_t queries = rows * group_size(s);
@@ -272,14 +267,14 @@ static struct stored_page page_after(const struct job *job, struct row_block blo
                                      size_t page, size_t end)
 {
     size_t next = page + KEY_PAGE < end ? page + KEY_PAGE : page;
-    return page_at(job, (size_t)job->rows[block.first].sequence, next, kv_head);
+    return page_at(job, (size_t)job->pass->rows[block.first].sequence, next, kv_head);
 }
 
 /* Asks for part [begin, end) of n of a page, into the second cache. */
 static void fetch_page(const struct job *job, struct stored_page page, size_t begin, size_t end,
                        size_t n)
 {
-    size_t bytes = kv_head_bytes(job->cache);
+    size_t bytes = kv_head_bytes(job->pass->cache);
     for (size_t at = bytes * begin / n / 64 * 64; at < bytes * end / n; at += 64) {
         __builtin_prefetch((const char *)page.keys + at, 0, 2);
         __builtin_prefetch((const char *)page.values + at, 0, 2);
@@ -290,8 +285,9 @@ static void attend_stored(const struct job *job, struct row_block block, size_t 
                           size_t page, size_t end, struct workspace *w)
 {
     const struct attention_kernels *k = job->kernels;
-    size_t width = job->model->shape->head_dim, n = block.n * group_size(job->model->shape);
-    size_t sequence = (size_t)job->rows[block.first].sequence;
+    size_t width = job->pass->model->shape->head_dim,
+           n = block.n * group_size(job->pass->model->shape);
+    size_t sequence = (size_t)job->pass->rows[block.first].sequence;
     struct stored_page here = page_at(job, sequence, page, kv_head);
     struct stored_page ahead = page_after(job, block, kv_head, page, end);
     limit_queries(job, block, page, w->states);
@@ -304,13 +300,14 @@ static void attend_prepared(const struct job *job, struct row_block block, size_
                             size_t page, size_t end, struct workspace *w)
 {
     const struct attention_kernels *k = job->kernels;
-    size_t head_dim = job->model->shape->head_dim, width = attention_width(head_dim);
-    size_t n = block.n * group_size(job->model->shape);
-    struct stored_page here = page_at(job, (size_t)job->rows[block.first].sequence, page, kv_head);
+    size_t head_dim = job->pass->model->shape->head_dim, width = attention_width(head_dim);
+    size_t n = block.n * group_size(job->pass->model->shape);
+    struct stored_page here =
+        page_at(job, (size_t)job->pass->rows[block.first].sequence, page, kv_head);
     struct stored_page ahead = page_after(job, block, kv_head, page, end);
     limit_queries(job, block, page, w->states);
-    k->prepare_keys(kv_type(job->cache), here.keys, head_dim, w->keys);
-    k->prepare_values(kv_type(job->cache), here.values, clip(end, page), head_dim, w->values);
+    k->prepare_keys(kv_type(job->pass->cache), here.keys, head_dim, w->keys);
+    k->prepare_values(kv_type(job->pass->cache), here.values, clip(end, page), head_dim, w->values);
     for (size_t i = 0, last; i < n; i = last) {
         last = size_min(i + SCORED_AT_ONCE, n);
         fetch_page(job, ahead, i, last, n);
@@ -324,9 +321,9 @@ static void attend_prepared(const struct job *job, struct row_block block, size_
 static void attend_block(const struct job *job, struct row_block block, size_t kv_head,
                          struct workspace *w)
 {
-    const struct hyperparameters *s = job->model->shape;
-    size_t position = (size_t)job->rows[block.first].position, end = position + block.n;
-    size_t begin = first_visible(s, job->layer, position);
+    const struct hyperparameters *s = job->pass->model->shape;
+    size_t position = (size_t)job->pass->rows[block.first].position, end = position + block.n;
+    size_t begin = first_visible(s, job->pass->layer, position);
     bool few = job->kernels->scores_stored && block.n * group_size(s) <= FEW_QUERIES &&
                attention_width(s->head_dim) == s->head_dim;
     start_block(job, block, kv_head, w);
@@ -342,17 +339,17 @@ static void attend_block(const struct job *job, struct row_block block, size_t k
 /* Asks for the keys that a unit needs first: those that it starts with, and those it adds to. */
 static void fetch_first(const struct job *job, struct row_block block, size_t kv_head)
 {
-    size_t sequence = (size_t)job->rows[block.first].sequence;
-    size_t position = (size_t)job->rows[block.first].position;
-    const char *first =
-        kv_key_page(job->cache, sequence, first_visible(job->model->shape, job->layer, position),
-                    job->layer, kv_head);
-    const char *last =
-        kv_key_page(job->cache, sequence, position + block.n - 1, job->layer, kv_head);
-    for (size_t i = 0; i < kv_head_bytes(job->cache); i += 64)
+    const struct pass *p = job->pass;
+    const struct row *row = &p->rows[block.first];
+    size_t sequence = (size_t)row->sequence, position = (size_t)row->position;
+    size_t begin = first_visible(p->model->shape, p->layer, position);
+    const char *first = kv_key_page(p->cache, sequence, begin, p->layer, kv_head);
+    const char *last = kv_key_page(p->cache, sequence, position + block.n - 1, p->layer, kv_head);
+    for (size_t i = 0; i < kv_head_bytes(p->cache); i += 64) {
         __builtin_prefetch(first + i, 0, 3);
-    for (size_t i = 0; first != last && i < kv_head_bytes(job->cache); i += 64)
-        __builtin_prefetch(last + i, 0, 3);
+        if (last != first)
+            __builtin_prefetch(last + i, 0, 3);
+    }
 }
 
 /* Units are taken as threads become free; the last ones, which see most keys, first. */
@@ -361,15 +358,16 @@ static void attend_work(void *context, size_t thread, size_t n_threads)
     (void)n_threads;
     struct job *job = context;
     const struct attention_kernels *k = job->kernels;
-    size_t n_kv_heads = job->model->shape->n_kv_heads, unit;
-    size_t n_blocks = job->model->attention.n_blocks;
-    struct workspace w = lay_out(job->model, thread);
+    size_t n_kv_heads = job->pass->model->shape->n_kv_heads, unit;
+    size_t n_blocks = job->pass->model->attention.n_blocks;
+    struct workspace w = lay_out(job->pass->model, thread);
     if (k->begin)
         k->begin();
     while ((unit = atomic_fetch_add(&job->n_taken, 1)) < n_blocks * n_kv_heads) {
-        struct row_block block = job->model->attention.blocks[n_blocks - 1 - unit / n_kv_heads];
+        struct row_block block =
+            job->pass->model->attention.blocks[n_blocks - 1 - unit / n_kv_heads];
         size_t kv_head = unit % n_kv_heads;
-        if (job->stores) {
+        if (job->pass->model->attention.independent) {
             fetch_first(job, block, kv_head);
             store_head(job->pass, kv_head, block.first, block.first + block.n);
         }
@@ -381,15 +379,9 @@ static void attend_work(void *context, size_t thread, size_t n_threads)
 
 void attention_run(const struct pass *p)
 {
-    struct model *model = p->model;
-    struct job job = {.pass = p,
-                      .model = model,
-                      .kernels = model->compute.kernels->attention[kv_type(p->cache)],
-                      .cache = p->cache,
-                      .rows = p->rows,
-                      .layer = p->layer,
-                      .stores = model->attention.independent};
-    if (!job.stores)
+    const struct compute *c = &p->model->compute;
+    struct job job = {.pass = p, .kernels = c->kernels->attention[kv_type(p->cache)]};
+    if (!p->model->attention.independent)
         attention_store(p);
-    thread_pool_run(model->compute.pool, attend_work, &job);
+    thread_pool_run(c->pool, attend_work, &job);
 }

@@ -61,12 +61,6 @@ static enum status take_rows(const struct pass *p, struct error *err)
 
 /* --- Steps; each is run by all threads on their share of the rows --- */
 
-static void share_rows(const struct pass *p, size_t thread, size_t n_threads, size_t *begin,
-                       size_t *end)
-{
-    thread_share(p->n, 1, thread, n_threads, begin, end);
-}
-
 /* The row of a token. From a file it is read into `buffer`, which holds a row of floats: a fault in
  * its mapping takes 50 times as long. */
 static const void *embedding_row(const struct weights *w, int32_t token, float *buffer)
@@ -84,7 +78,7 @@ static void embed_work(void *context, size_t thread, size_t n_threads)
     const struct model *m = p->model;
     const struct matrix *w = &m->weights.embedding;
     size_t begin, end, half = m->shape->rope.rotary_dim / 2;
-    share_rows(p, thread, n_threads, &begin, &end);
+    thread_share(p->n, 1, thread, n_threads, &begin, &end);
     for (size_t i = begin; i < end; i++) {
         const struct row *row = &p->rows[i];
         bool is_long = kv_rope_is_long(p->cache, (size_t)row->sequence);
@@ -120,8 +114,7 @@ static void norm_work(void *context, size_t thread, size_t n_threads)
 
 /* --- The pass --- */
 
-/* `grain`: rows that stay with one thread; no more than these leave nothing to wake others for. */
-static void run(const struct pass *p, size_t grain, thread_work *work)
+void pass_run(const struct pass *p, size_t grain, thread_work *work)
 {
     struct thread_pool *pool = p->n > grain ? p->model->compute.pool : NULL;
     thread_pool_run(pool, work, (void *)(uintptr_t)p);
@@ -152,7 +145,7 @@ static void normalise(struct pass *p, const float *weight, enum model_input inpu
     p->norm = weight;
     p->quantizes = matmul_is_quantized(&m->compute, w);
     activations_set(&m->activations, m->scratch.h, w->cols, p->n, w->cols);
-    run(p, TILE_ROWS, norm_work);
+    pass_run(p, TILE_ROWS, norm_work);
     m->activations.quantized = p->quantizes;
     show_input(p, input, m->scratch.h, p->n, w->cols);
 }
@@ -349,7 +342,7 @@ static void compute_layers(struct pass *p, size_t end)
     struct model *m = p->model;
     attention_plan(p);
     if (p->layer == 0)
-        run(p, 1, embed_work);
+        pass_run(p, 1, embed_work);
     for (; p->layer < end; p->layer++) {
         const struct layer_weights *w = &m->weights.layers[p->layer];
         const struct layer_adapters *a = &m->adapters.layers[p->layer];

@@ -81,6 +81,9 @@ struct model {
 /* Memory for the model's shape, threads and max_rows; the model frees it with itself. */
 enum status attention_allocate(struct model *model, struct error *err);
 void attention_free(struct model *model);
+/* Runs `work` with the pass. `grain`: rows that stay with one thread; no more than these leave
+ * nothing to wake others for. */
+void pass_run(const struct pass *p, size_t grain, thread_work *work);
 /* Before layers of a pass are computed: cuts its rows into blocks. */
 void attention_plan(const struct pass *p);
 /* Rotates what p->part says of q and k of the scratch, and puts keys and values into the cache. */
