@@ -268,63 +268,38 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
     }
 }
 
-/* What a group of rows starts from and where it goes, ABREAST vectors of each row. */
+/* What meets decoded panels at once: outputs of one or all of the vectors side by side. */
+enum { GROUP_LANES = ABREAST * LANES, SPREAD_LANES = SPREAD_PANELS * PANEL_OUTPUTS };
+
+/* Rows of a tile by decoded blocks. */
 struct group {
-    const float *from;
+    const struct activations *a;
+    size_t at, rows; /* the first row's first block, and how many rows */
+    const struct spread *block, *end;
+    size_t lane;       /* first of GROUP_LANES outputs of the blocks */
+    const float *from; /* what these start from */
     float *to;
-    size_t from_stride, stride;
+    size_t from_stride, to_stride;
 };
+typedef void group_function(const struct group *g);
 
-/* `part`: instead of outputs where some do not exist; end_group() takes those that do from it. */
-INLINE struct group start_group(const struct span *span, const struct outputs *out, size_t row,
-                                const size_t rows, size_t lane, float *part)
-{
-    static const float zeros[ABREAST * LANES];
-    float *y = span->y + row * out->stride + lane;
-    struct group g = {.from = y, .to = y, .from_stride = out->stride, .stride = out->stride};
-    if (!span->chunk.begin) {
-        g.from = span->bias ? span->bias + lane : zeros;
-        g.from_stride = 0;
-    }
-    size_t n = size_min(span->n_outputs - lane, ABREAST * LANES);
-    if (n == ABREAST * LANES)
-        return g;
-    for (size_t r = 0; r < rows; r++)
-        memcpy(part + r * ABREAST * LANES, g.from + r * g.from_stride, n * sizeof *part);
-    return (struct group){
-        .from = part, .to = part, .from_stride = ABREAST * LANES, .stride = ABREAST * LANES};
-}
-
-INLINE void end_group(const struct span *span, const struct outputs *out, size_t row,
-                      const size_t rows, size_t lane, const float *part)
-{
-    for (size_t r = 0; r < rows; r++)
-        memcpy(span->y + (row + r) * out->stride + lane, part + r * ABREAST * LANES,
-               (span->n_outputs - lane) * sizeof *part);
-}
-
-/* Rows from `row`, all in one tile, by ABREAST vectors of decoded panels, from output `lane` on. */
-INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct quant_job *job,
-                          const struct span *span, size_t row, size_t lane)
+INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct group *g)
 {
     const struct panel_format *f = &panel_formats[type];
-    const struct activations *a = job->a;
-    const struct spread *block = span->spread;
-    const struct spread *end = block + (span->chunk.end - span->chunk.begin);
-    const size_t step = a->tile_rows;
-    float part[MOST_ROWS * ABREAST * LANES];
-    const struct group g = start_group(span, &job->out, row, rows, lane, part);
+    const struct activations *a = g->a;
+    const size_t step = FEW_ROWS < TILE_ROWS ? a->tile_rows : TILE_ROWS; /* many rows fill tiles */
+    const size_t lane = GROUP_LANES == SPREAD_LANES ? 0 : g->lane;
     v_float y[ABREAST * MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++) {
-            __builtin_prefetch(g.to + (r + rows) * g.stride + v * LANES, 1, 3); /* the next group */
-            y[v * MOST_ROWS + r] = v_load(g.from + r * g.from_stride + v * LANES);
+            __builtin_prefetch(g->to + (r + rows) * g->to_stride + v * LANES, 1, 3); /* the next */
+            y[v * MOST_ROWS + r] = v_load(g->from + r * g->from_stride + v * LANES);
         }
     }
-    for (size_t at = activations_block(a, row, span->chunk.begin); block < end;
-         block++, at += step) {
+    size_t at = g->at;
+    for (const struct spread *block = g->block; block < g->end; block++, at += step) {
         struct vector_block w[ABREAST];
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
@@ -337,38 +312,56 @@ INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
-            v_store(g.to + r * g.stride + v * LANES, y[v * MOST_ROWS + r]);
+            v_store(g->to + r * g->to_stride + v * LANES, y[v * MOST_ROWS + r]);
     }
-    if (g.to == part)
-        end_group(span, &job->out, row, rows, lane, part);
 }
 
-/* A group of up to MOST_ROWS rows. */
-INLINE void multiply_group(enum tensor_type type, const bool few, const struct quant_job *job,
-                           const struct span *span, size_t row, size_t rows, size_t lane)
+/* A group whose last outputs, from number n on, do not exist. */
+static void multiply_part(group_function *multiply, const struct group *g, size_t n)
+{
+    float part[MOST_ROWS * GROUP_LANES] = {0};
+    struct group of_part = *g;
+    of_part.from = of_part.to = part;
+    of_part.from_stride = of_part.to_stride = GROUP_LANES;
+    for (size_t r = 0; r < g->rows; r++)
+        memcpy(part + r * GROUP_LANES, g->from + r * g->from_stride, n * sizeof *part);
+    multiply(&of_part);
+    for (size_t r = 0; r < g->rows; r++)
+        memcpy(g->to + r * g->to_stride, part + r * GROUP_LANES, n * sizeof *part);
+}
+
+#if MOST_ROWS == 8
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4)
+#endif
+
+/* Up to MOST_ROWS rows by a panel, or by two. */
+INLINE void multiply_few_rows(enum tensor_type type, const struct quant_job *job,
+                              const struct span *span, size_t row, size_t rows)
+{
+#define FEW_OF(n)                                                                                  \
+    case n:                                                                                        \
+        if (n <= PAIR_ROWS && span->apart)                                                         \
+            multiply_few(type, n, PANELS_ABREAST, job, span, row);                                 \
+        else                                                                                       \
+            multiply_few(type, n, 1, job, span, row);                                              \
+        return;
+    switch (rows) {
+        FOR_ROWS(FEW_OF)
+    }
+}
+
+INLINE void multiply_group(enum tensor_type type, const struct group *g)
 {
 #define GROUP_OF(n)                                                                                \
     case n:                                                                                        \
-        if (few && n <= PAIR_ROWS && span->apart)                                                  \
-            multiply_few(type, n, PANELS_ABREAST, job, span, row);                                 \
-        else if (few)                                                                              \
-            multiply_few(type, n, 1, job, span, row);                                              \
-        else if (n <= SPREAD_ROWS)                                                                 \
-            multiply_many(type, n, job, span, row, lane);                                          \
+        if (n <= SPREAD_ROWS)                                                                      \
+            multiply_many(type, n, g);                                                             \
         return;
-    switch (rows) {
-        GROUP_OF(1)
-        GROUP_OF(2)
-        GROUP_OF(3)
-        GROUP_OF(4)
-#if MOST_ROWS == 8
-        GROUP_OF(5)
-        GROUP_OF(6)
-        GROUP_OF(7)
-        GROUP_OF(8)
-#endif
+    switch (g->rows) {
+        FOR_ROWS(GROUP_OF)
     }
-#undef GROUP_OF
 }
 
 /* Asks for one of n parts of what the next chunk will be decoded from, into the second cache: rows
@@ -388,22 +381,40 @@ INLINE void fetch_chunk(enum tensor_type type, const struct quant_job *job,
     }
 }
 
-/* Rows from `begin` in groups of nearly the same size, none across the border of two tiles. */
-INLINE void multiply_groups(enum tensor_type type, const struct quant_job *job,
-                            const struct span *span, size_t begin)
+/* Rows of a tile from `row` on, by a chunk. */
+INLINE void multiply_tile(group_function *multiply, const struct quant_job *job,
+                          const struct span *span, size_t row, size_t rows)
 {
-    const size_t lanes = ABREAST * LANES, end = SPREAD_PANELS * PANEL_OUTPUTS;
-    size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
-    for (size_t tile = begin; tile < n_rows; tile += TILE_ROWS) {
-        fetch_chunk(type, job, &span->next, (tile - begin) / TILE_ROWS, tiles);
-        size_t in_tile = size_min(n_rows - tile, TILE_ROWS);
-        for (size_t r = 0, rows; r < in_tile; r += rows) {
-            rows = size_group(in_tile - r, SPREAD_ROWS);
-            UNROLL
-            for (size_t lane = 0; lane < end; lane += lanes)
-                if (lane < span->n_outputs)
-                    multiply_group(type, false, job, span, tile + r, rows, lane);
+    static const float zeros[GROUP_LANES];
+    const bool begun = span->chunk.begin > 0;
+    struct group g = {.a = job->a,
+                      .block = span->spread,
+                      .end = span->spread + (span->chunk.end - span->chunk.begin),
+                      .from_stride = begun ? job->out.stride : 0,
+                      .to_stride = job->out.stride};
+    size_t at = activations_block(job->a, row, span->chunk.begin);
+    for (size_t r = 0; r < rows; r += g.rows) {
+        g.at = at + r;
+        g.rows = size_group(rows - r, SPREAD_ROWS);
+        for (g.lane = 0; g.lane < size_min(span->n_outputs, SPREAD_LANES); g.lane += GROUP_LANES) {
+            g.to = span->y + (row + r) * job->out.stride + g.lane;
+            g.from = begun ? g.to : span->bias ? span->bias + g.lane : zeros;
+            if (g.lane + GROUP_LANES <= span->n_outputs)
+                multiply(&g);
+            else
+                multiply_part(multiply, &g, span->n_outputs - g.lane);
         }
+    }
+}
+
+/* Rows from `begin` on, tile by tile. */
+INLINE void multiply_tiles(enum tensor_type type, group_function *multiply,
+                           const struct quant_job *job, const struct span *span, size_t begin)
+{
+    size_t n_rows = job->a->n_rows, tiles = (n_rows - begin + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t row = begin; row < n_rows; row += TILE_ROWS) {
+        fetch_chunk(type, job, &span->next, (row - begin) / TILE_ROWS, tiles);
+        multiply_tile(multiply, job, span, row, size_min(n_rows - row, TILE_ROWS));
     }
 }
 
@@ -421,8 +432,9 @@ INLINE struct span span_at(enum tensor_type type, const struct quant_job *job, s
 }
 
 /* A chunk of panels side by side by rows from `first_row`. */
-INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, size_t first_row,
-                           struct chunk chunk, struct chunk next)
+INLINE void multiply_chunk(enum tensor_type type, group_function *multiply,
+                           const struct quant_job *job, size_t first_row, struct chunk chunk,
+                           struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
     const size_t bytes = panel_bytes(f, job->a->n_blocks);
@@ -435,7 +447,7 @@ INLINE void multiply_chunk(enum tensor_type type, const struct quant_job *job, s
     for (size_t i = 0; i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, i, spread);
-    multiply_groups(type, job, &span, first_row);
+    multiply_tiles(type, multiply, job, &span, first_row);
 }
 
 /* Asks for the bias of the panels that come so much later. */
@@ -462,13 +474,14 @@ INLINE void multiply_by_few(enum tensor_type type, const struct quant_job *job, 
         fetch_bias(&span, 2 * n);
         for (size_t row = first_row, rows; row < n_rows; row += rows) {
             rows = size_group(n_rows - row, MOST_ROWS);
-            multiply_group(type, true, job, &span, row, rows, 0);
+            multiply_few_rows(type, job, &span, row, rows);
         }
     }
 }
 
 /* Rows from `first_row`, which is a multiple of TILE_ROWS, with panels of one type. */
-INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *job, size_t first_row)
+INLINE void multiply_panels_of(enum tensor_type type, group_function *multiply,
+                               const struct quant_job *job, size_t first_row)
 {
     const size_t rows = job->a->n_rows - first_row;
     if (rows <= FEW_ROWS) {
@@ -478,14 +491,20 @@ INLINE void multiply_panels_of(enum tensor_type type, const struct quant_job *jo
     const struct walk w = walk_chunks(job, rows);
     for (struct chunk c = chunk_at(&w, w.first, 0), next; c.panel < w.end; c = next) {
         next = chunk_after(&w, c);
-        multiply_chunk(type, job, first_row, c, next);
+        multiply_chunk(type, multiply, job, first_row, c, next);
     }
 }
 
+/* Groups are functions of their own, so that the addresses find room in registers: compilers keep
+ * what does not in vector registers, from where it comes only after all products before it. */
 #define PANELS_OF(type)                                                                            \
+    static __attribute__((noinline)) void multiply_group_##type(const struct group *g)             \
+    {                                                                                              \
+        multiply_group(TYPE_##type, g);                                                            \
+    }                                                                                              \
     static void multiply_##type(const struct quant_job *job, size_t first_row)                     \
     {                                                                                              \
-        multiply_panels_of(TYPE_##type, job, first_row);                                           \
+        multiply_panels_of(TYPE_##type, multiply_group_##type, job, first_row);                    \
     }
 FOR_QUANT_TYPES(PANELS_OF)
 
