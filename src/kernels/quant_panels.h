@@ -4,8 +4,8 @@
  *     SIGNED_CODES(kind)   whether sum_products() wants such codes signed; what unsigned ones have
  *                          in excess is taken off by starting from the activations' sums
  *     FEW_ROWS             up to so many rows are multiplied as weights are decoded; for more, a
- *                          chunk of SPREAD_PANELS panels is decoded into scratch, which all rows
- *                          meet
+ *                          chunk of SPREAD_PANELS panels is decoded into scratch (but not codes of
+ *                          8 bits), which all rows meet
  *     PAIR_ROWS            up to so many rows meet two panels side by side
  *     MOST_ROWS            rows of a group: its outputs and a block of weights stay in registers
  *     ROWS_TOGETHER        of those, how many sums are under way at once
@@ -271,17 +271,43 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
 /* What meets decoded panels at once: outputs of one or all of the vectors side by side. */
 enum { GROUP_LANES = ABREAST * LANES, SPREAD_LANES = SPREAD_PANELS * PANEL_OUTPUTS };
 
-/* Rows of a tile by decoded blocks. */
+/* Rows of a tile by a chunk. */
 struct group {
     const struct activations *a;
-    size_t at, rows; /* the first row's first block, and how many rows */
-    const struct spread *block, *end;
-    size_t lane;       /* first of GROUP_LANES outputs of the blocks */
-    const float *from; /* what these start from */
+    size_t at, rows;             /* the first row's first block, and how many rows */
+    size_t first, n;             /* blocks of the panels */
+    const uint8_t *panel;        /* as they are stored, or */
+    const struct spread *spread; /* from block `first` on */
+    size_t apart;                /* bytes to the panel side by side; 0: there is none */
+    size_t lane;                 /* first of GROUP_LANES outputs of the panels */
+    const float *from;           /* what these start from */
     float *to;
     size_t from_stride, to_stride;
 };
 typedef void group_function(const struct group *g);
+
+/* Codes of 8 bits need no decoding. */
+INLINE bool is_spread(const struct panel_format *f)
+{
+    return f->codes != CODES_8_BITS;
+}
+
+/* Block i of a group, outputs from `lane` on. */
+INLINE struct vector_block block_of(enum tensor_type type, const struct group *g, size_t i,
+                                    size_t lane)
+{
+    const struct panel_format *f = &panel_formats[type];
+    struct vector_block w;
+    if (is_spread(f)) {
+        load_spread(f, g->spread + i, lane, &w);
+        return w;
+    }
+    const uint8_t *panel = g->panel + lane / PANEL_OUTPUTS * g->apart;
+    size_t part = lane % PANEL_OUTPUTS / LANES, b = g->first + i;
+    w = (struct vector_block){.codes = panel + codes_at(f, b), .part = part};
+    load_scales(type, panel, b, part, &w);
+    return w;
+}
 
 INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct group *g)
 {
@@ -299,11 +325,11 @@ INLINE void multiply_many(enum tensor_type type, const size_t rows, const struct
         }
     }
     size_t at = g->at;
-    for (const struct spread *block = g->block; block < g->end; block++, at += step) {
+    for (size_t i = 0; i < g->n; i++, at += step) {
         struct vector_block w[ABREAST];
         UNROLL
         for (size_t v = 0; v < ABREAST; v++)
-            load_spread(f, block, lane + v * LANES, &w[v]);
+            w[v] = block_of(type, g, i, lane + v * LANES);
         UNROLL
         for (size_t r = 0; r < rows; r += ROWS_TOGETHER)
             multiply_block(f, a, at + r, size_min(rows - r, ROWS_TOGETHER), ABREAST, w, y + r);
@@ -387,9 +413,13 @@ INLINE void multiply_tile(group_function *multiply, const struct quant_job *job,
 {
     static const float zeros[GROUP_LANES];
     const bool begun = span->chunk.begin > 0;
+    const size_t bytes = panel_bytes(&panel_formats[job->type], job->a->n_blocks);
     struct group g = {.a = job->a,
-                      .block = span->spread,
-                      .end = span->spread + (span->chunk.end - span->chunk.begin),
+                      .first = span->chunk.begin,
+                      .n = span->chunk.end - span->chunk.begin,
+                      .panel = span->panel,
+                      .spread = span->spread,
+                      .apart = span->n_outputs > PANEL_OUTPUTS ? bytes : 0,
                       .from_stride = begun ? job->out.stride : 0,
                       .to_stride = job->out.stride};
     size_t at = activations_block(job->a, row, span->chunk.begin);
@@ -444,7 +474,7 @@ INLINE void multiply_chunk(enum tensor_type type, group_function *multiply,
     span.next = next;
     span.spread = spread;
     span.n_outputs = outputs_of(job, chunk.panel, SPREAD_PANELS);
-    for (size_t i = 0; i * PANEL_OUTPUTS < span.n_outputs; i++)
+    for (size_t i = 0; is_spread(f) && i * PANEL_OUTPUTS < span.n_outputs; i++)
         spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
                      chunk.end - chunk.begin, i, spread);
     multiply_tiles(type, multiply, job, &span, first_row);

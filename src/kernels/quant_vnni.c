@@ -1,4 +1,8 @@
-/* AVX-512 VNNI: unsigned codes of weights by signed activations. */
+/* AVX-512 VNNI: unsigned codes of weights by signed activations. The order of the source is the one
+ * to have: no sum waits for itself in it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns2")
+#endif
 #include "kernels/quant_avx512.h"
 #include "kernels/quant_layout.h"
 #include "kernels/quant_tables.h"
