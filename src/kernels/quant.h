@@ -79,7 +79,7 @@ struct quant_job {
     const uint8_t *next; /* what is read after these weights; NULL: those behind them */
     void *scratch;       /* QUANT_SCRATCH bytes, aligned to 64 */
 };
-enum { QUANT_CHUNK = 32, QUANT_SCRATCH = 32768 }; /* blocks of a row that are decoded at a time */
+enum { QUANT_SCRATCH = 96 << 10 };
 
 struct quant_kernels {
     const char *name; /* "scalar", "avx2", "avxvnni", "vnni", "amx", "neon" */

@@ -8,6 +8,7 @@
 #include "kernels/quant_tables.h"
 
 #define ABREAST 1 /* vectors of outputs to a tile */
+#define SPREAD_BLOCKS 32
 #include "kernels/quant_vectors.h"
 
 /* For less, in all or in the last tile, VNNI is as fast. */

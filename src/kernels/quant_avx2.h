@@ -15,6 +15,7 @@
 #define MOST_ROWS 4
 #define ABREAST 1
 #define SPREAD_ROWS MOST_ROWS
+#define SPREAD_BLOCKS 32
 
 typedef __m256i v_codes, v_sums;
 typedef __m256 v_float;

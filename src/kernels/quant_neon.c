@@ -14,6 +14,7 @@
 #define MOST_ROWS 8
 #define ABREAST 1
 #define SPREAD_ROWS MOST_ROWS
+#define SPREAD_BLOCKS 32
 #define SIGNED_CODES(kind) true
 #define ROWS_TOGETHER MOST_ROWS
 

@@ -39,6 +39,7 @@ struct span {
     const uint8_t *panel;        /* or, for many rows: */
     const struct spread *spread; /* from the chunk's first block on */
     const uint8_t *after;        /* the panel, what is asked for towards its end */
+    size_t bytes;                /* of a panel */
     size_t apart;                /* outputs from it to the panel abreast; 0: there is none */
     size_t y_apart;              /* and the same in y */
     float *y;                    /* of the first output, row 0 */
@@ -240,11 +241,11 @@ INLINE void multiply_few(enum tensor_type type, const size_t rows, const size_t 
 {
     const struct panel_format *f = &panel_formats[type];
     const struct activations *a = job->a;
-    const size_t bytes = panel_bytes(f, a->n_blocks), per_record = record_blocks(f);
+    const size_t per_record = record_blocks(f);
     const struct streams panels = {.first = span->panel,
-                                   .bytes = bytes,
-                                   .apart = span->apart / PANEL_OUTPUTS * bytes,
-                                   .skip = span->after - (span->panel + bytes),
+                                   .bytes = span->bytes,
+                                   .apart = span->apart / PANEL_OUTPUTS * span->bytes,
+                                   .skip = span->after - (span->panel + span->bytes),
                                    .far = fetch_far(f, rows),
                                    .once = fetch_once()};
     size_t at = activations_block(a, row, 0);
@@ -390,8 +391,8 @@ INLINE void multiply_group(enum tensor_type type, const struct group *g)
     }
 }
 
-/* Asks for one of n parts of what the next chunk will be decoded from, into the second cache: rows
- * meet this chunk meanwhile. */
+/* Asks for one of n parts of the next chunk as it is stored, into the second cache: rows meet this
+ * chunk meanwhile. */
 INLINE void fetch_chunk(enum tensor_type type, const struct quant_job *job,
                         const struct chunk *next, size_t part, size_t n)
 {
@@ -413,13 +414,12 @@ INLINE void multiply_tile(group_function *multiply, const struct quant_job *job,
 {
     static const float zeros[GROUP_LANES];
     const bool begun = span->chunk.begin > 0;
-    const size_t bytes = panel_bytes(&panel_formats[job->type], job->a->n_blocks);
     struct group g = {.a = job->a,
                       .first = span->chunk.begin,
                       .n = span->chunk.end - span->chunk.begin,
                       .panel = span->panel,
                       .spread = span->spread,
-                      .apart = span->n_outputs > PANEL_OUTPUTS ? bytes : 0,
+                      .apart = span->n_outputs > PANEL_OUTPUTS ? span->bytes : 0,
                       .from_stride = begun ? job->out.stride : 0,
                       .to_stride = job->out.stride};
     size_t at = activations_block(job->a, row, span->chunk.begin);
@@ -455,6 +455,7 @@ INLINE struct span span_at(enum tensor_type type, const struct quant_job *job, s
     const size_t bytes = panel_bytes(&panel_formats[type], job->a->n_blocks);
     bool last = (panel + n) * PANEL_OUTPUTS >= job->out.end;
     return (struct span){.panel = job->data + panel * bytes,
+                         .bytes = bytes,
                          .after = last && job->next ? job->next : job->data + (panel + n) * bytes,
                          .y = job->out.y + (panel * PANEL_OUTPUTS - job->out.begin),
                          .bias = job->bias ? job->bias + panel * PANEL_OUTPUTS : NULL,
@@ -467,7 +468,6 @@ INLINE void multiply_chunk(enum tensor_type type, group_function *multiply,
                            struct chunk next)
 {
     const struct panel_format *f = &panel_formats[type];
-    const size_t bytes = panel_bytes(f, job->a->n_blocks);
     struct spread *spread = job->scratch;
     struct span span = span_at(type, job, chunk.panel, SPREAD_PANELS);
     span.chunk = chunk;
@@ -475,7 +475,7 @@ INLINE void multiply_chunk(enum tensor_type type, group_function *multiply,
     span.spread = spread;
     span.n_outputs = outputs_of(job, chunk.panel, SPREAD_PANELS);
     for (size_t i = 0; is_spread(f) && i * PANEL_OUTPUTS < span.n_outputs; i++)
-        spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * bytes, chunk.begin,
+        spread_chunk(type, SIGNED_CODES(f->codes), span.panel + i * span.bytes, chunk.begin,
                      chunk.end - chunk.begin, i, spread);
     multiply_tiles(type, multiply, job, &span, first_row);
 }

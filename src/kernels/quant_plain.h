@@ -112,6 +112,8 @@ static void quantize_rows(struct activations *a, const float *x, size_t stride, 
 
 /* --- Weights as in the file --- */
 
+enum { QUANT_CHUNK = 32 }; /* blocks of a row that are decoded at a time */
+
 struct decoded {
     int8_t codes[QUANT_CHUNK][QUANT_BLOCK]; /* signed */
     struct block_scales scales[QUANT_CHUNK];

@@ -1,5 +1,6 @@
 /* Blocks of a panel in vectors of LANES outputs. The file that includes it has the vectors of its
- * instruction set: quant_avx512.h, quant_avx2.h or its own. A panel is PARTS vectors wide. */
+ * instruction set: quant_avx512.h, quant_avx2.h or its own. A panel is PARTS vectors wide; ABREAST
+ * vectors, or one panel, are decoded side by side, up to SPREAD_BLOCKS blocks at a time. */
 #ifndef TANDEM_KERNELS_QUANT_VECTORS_H
 #define TANDEM_KERNELS_QUANT_VECTORS_H
 
@@ -92,8 +93,7 @@ INLINE void fetch_ahead(const struct panel_format *f, const struct streams *s, s
 
 /* --- A chunk of a panel, decoded once for many rows --- */
 
-/* So many blocks of so many panels side by side are decoded at a time. */
-enum { SPREAD_PANELS = (ABREAST + PARTS - 1) / PARTS, SPREAD_BLOCKS = QUANT_CHUNK / SPREAD_PANELS };
+enum { SPREAD_PANELS = (ABREAST + PARTS - 1) / PARTS };
 
 /* Block after block, so that one pointer reaches all of a block. */
 struct spread {
@@ -178,15 +178,16 @@ INLINE struct walk walk_whole_panels(const struct quant_job *job, size_t panels)
                          .length = blocks};
 }
 
-/* Chunks as they are spread out, for n_rows rows: a band of their blocks stays in the second cache
- * while the panels pass. */
+/* Chunks of nearly the same length as they are spread out, for n_rows rows: a band of their blocks
+ * stays in the second cache while the panels pass, if it fits. */
 INLINE struct walk walk_chunks(const struct quant_job *job, size_t n_rows)
 {
-    enum { BAND_BYTES = 1 << 18 };
+    enum { BAND_BYTES = 1 << 18, WHOLE_RECORDS = 8 };
     struct walk w = walk_whole_panels(job, SPREAD_PANELS);
-    size_t chunks = BAND_BYTES / (SPREAD_BLOCKS * QUANT_BLOCK * n_rows);
-    w.length = SPREAD_BLOCKS;
-    w.band = size_max(chunks, 1) * SPREAD_BLOCKS;
+    size_t chunks = (w.blocks + SPREAD_BLOCKS - 1) / SPREAD_BLOCKS,
+           length = (w.blocks + chunks - 1) / chunks;
+    w.length = (length + WHOLE_RECORDS - 1) / WHOLE_RECORDS * WHOLE_RECORDS;
+    w.band = size_max(BAND_BYTES / (w.length * QUANT_BLOCK * n_rows), 1) * w.length;
     return w;
 }
 

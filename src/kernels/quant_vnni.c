@@ -11,6 +11,7 @@
 #define ROWS_TOGETHER MOST_ROWS
 #define ABREAST 2
 #define SPREAD_ROWS 4
+#define SPREAD_BLOCKS 64
 
 /* Row after row for each vector of weights, so that no sum waits for itself. */
 INLINE void sum_products(enum quant_codes kind, const size_t rows, v_sums *sums, const v_codes *w,
