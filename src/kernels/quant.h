@@ -6,7 +6,9 @@
  * block scales dw and minima mw as exact floats, an output is
  *
  *     y = start;  for each block of 32, in order of k:
- *         y = fma((float)sum(q * x), dw * dx, y)            twice in Q6_K: once per 16 elements
+ *         y = fma((float)sum(q * x), dw * dx, y)
+ *         or in Q6_K, which has a scale for each half of a block:
+ *         y = fma(fma((float)sum1(q * x), dw1, (float)sum0(q * x) * dw0), dx, y)
  *         y = fma(mw, dx * (float)sum(x), y)                formats with minima only
  *
  * The sums are exact integers and the floats have one order, so all kernels agree bit for bit, on

@@ -42,6 +42,19 @@ INLINE void add_tile(const int32_t sums[16][16], const float *weight_scale, cons
                                _mm512_mul_ps(w, _mm512_set1_ps(scale[r])), y[r]);
 }
 
+/* The same with two scales of weights: y += (first * scales[0] + second * scales[1]) * scale[r]. */
+INLINE void add_two_tiles(const int32_t first[16][16], const int32_t second[16][16],
+                          const float scales[2][PANEL_OUTPUTS], const float *scale, __m512 y[16])
+{
+    __m512 w0 = _mm512_load_ps(scales[0]), w1 = _mm512_load_ps(scales[1]);
+    UNROLL
+    for (int r = 0; r < 16; r++) {
+        __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(first[r])), w0);
+        product = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(second[r])), w1, product);
+        y[r] = _mm512_fmadd_ps(product, _mm512_set1_ps(scale[r]), y[r]);
+    }
+}
+
 INLINE void add_min(const float *min, const float *scaled_sum, __m512 y[16])
 {
     __m512 m = _mm512_load_ps(min);
@@ -101,8 +114,8 @@ INLINE void finish_block(const struct panel_format *f, const struct activations 
 {
     at += b * a->tile_rows;
     if (f->halves) {
-        add_tile(s->sums[b % 2 * 2], s->w[b].scale[0][0], a->scale + at, y);
-        add_tile(s->sums[b % 2 * 2 + 1], s->w[b].scale[0][1], a->scale + at, y);
+        add_two_tiles(s->sums[b % 2 * 2], s->sums[b % 2 * 2 + 1], s->w[b].scale[0], a->scale + at,
+                      y);
         return;
     }
     add_tile(s->sums[b % 4], s->w[b].scale[0][0], a->scale + at, y);

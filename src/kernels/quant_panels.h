@@ -56,17 +56,15 @@ INLINE v_codes vector_of(const struct panel_format *f, const struct vector_block
 }
 
 /* n vectors of weights, from vector `first` of a block on, which have one scale, by `rows` (a
- * constant, as are n, first and vectors) rows of block `at` of the activations. y: MOST_ROWS for
- * each vector. */
-INLINE void add_products(const struct panel_format *f, const size_t rows, const size_t vectors,
-                         const struct vector_block *w, const int first, const int n,
-                         const struct activations *a, size_t at, v_float *y)
+ * constant, as are n, first and vectors) rows of block `at` of the activations. */
+INLINE void sum_block(const struct panel_format *f, const size_t rows, const size_t vectors,
+                      const struct vector_block *w, const int first, const int n,
+                      const struct activations *a, size_t at, v_sums sums[ABREAST][MOST_ROWS])
 {
     const int8_t *x = a->codes + at * QUANT_BLOCK + 4 * first;
     const int32_t *minus = n == 8 ? a->minus_sum + at : a->minus_half + 2 * at + first / 4;
     const size_t stride = n == 8 ? 1 : 2;
     const int slice = vectors > 1 ? 1 : n; /* each four of x are loaded once for all vectors */
-    v_sums sums[ABREAST][MOST_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         sums[0][r] = SIGNED_CODES(f->codes) || !f->offset_shift
@@ -87,27 +85,51 @@ INLINE void add_products(const struct panel_format *f, const size_t rows, const 
             sum_products(f->codes, rows, sums[v], codes, x + 4 * g, slice);
         }
     }
+}
+
+/* Both halves of a block: y as below. */
+INLINE void multiply_halves(const struct panel_format *f, const struct activations *a, size_t at,
+                            const size_t rows, const size_t vectors, const struct vector_block *w,
+                            v_float *y)
+{
+    v_sums sums[ABREAST][MOST_ROWS];
+    v_float product[ABREAST][MOST_ROWS];
+    sum_block(f, rows, vectors, w, 0, 4, a, at, sums);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            y[v * MOST_ROWS + r] =
-                v_fma(v_of_sums(sums[v][r]), v_mul(w[v].scale[first / 4], v_set(a->scale[at + r])),
-                      y[v * MOST_ROWS + r]);
+            product[v][r] = v_mul(v_of_sums(sums[v][r]), w[v].scale[0]);
+    }
+    sum_block(f, rows, vectors, w, 4, 4, a, at, sums);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            y[v * MOST_ROWS + r] = v_fma(v_fma(v_of_sums(sums[v][r]), w[v].scale[1], product[v][r]),
+                                         v_set(a->scale[at + r]), y[v * MOST_ROWS + r]);
     }
 }
 
-/* Block `at` of the activations, and the same of the rows after. */
+/* Block `at` of the activations, and the same of the rows after. y: MOST_ROWS for each vector. */
 INLINE void multiply_block(const struct panel_format *f, const struct activations *a, size_t at,
                            const size_t rows, const size_t vectors, const struct vector_block *w,
                            v_float *y)
 {
     if (f->halves) {
-        add_products(f, rows, vectors, w, 0, 4, a, at, y);
-        add_products(f, rows, vectors, w, 4, 4, a, at, y);
+        multiply_halves(f, a, at, rows, vectors, w, y);
         return;
     }
-    add_products(f, rows, vectors, w, 0, 8, a, at, y);
+    v_sums sums[ABREAST][MOST_ROWS];
+    sum_block(f, rows, vectors, w, 0, 8, a, at, sums);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            y[v * MOST_ROWS + r] =
+                v_fma(v_of_sums(sums[v][r]), v_mul(w[v].scale[0], v_set(a->scale[at + r])),
+                      y[v * MOST_ROWS + r]);
+    }
     if (!f->has_min)
         return;
     UNROLL
@@ -134,8 +156,8 @@ INLINE v_float multiply_alone(const struct panel_format *f, const struct activat
     }
     sum_halves(f->codes, w->codes, a->codes + at * QUANT_BLOCK, sums);
     if (f->halves) {
-        y = v_fma(v_of_sums(sums[0]), v_mul(w->scale[0], dx), y);
-        return v_fma(v_of_sums(sums[1]), v_mul(w->scale[1], dx), y);
+        v_float first = v_mul(v_of_sums(sums[0]), w->scale[0]);
+        return v_fma(v_fma(v_of_sums(sums[1]), w->scale[1], first), dx, y);
     }
     y = v_fma(v_of_sums(sums_add(sums[0], sums[1])), v_mul(w->scale[0], dx), y);
     return f->has_min ? v_fma(w->min, v_set(a->scaled_sum[at]), y) : y;

@@ -147,8 +147,8 @@ QUANT_INLINE float add_block(const struct panel_format *f, const struct activati
     const int8_t *x = a->codes + at * QUANT_BLOCK;
     float scale = a->scale[at];
     if (f->halves) {
-        y = fmaf((float)dot(codes, x, 16), s->scale[0] * scale, y);
-        return fmaf((float)dot(codes + 16, x + 16, 16), s->scale[1] * scale, y);
+        float first = (float)dot(codes, x, 16) * s->scale[0];
+        return fmaf(fmaf((float)dot(codes + 16, x + 16, 16), s->scale[1], first), scale, y);
     }
     y = fmaf((float)dot(codes, x, QUANT_BLOCK), s->scale[0] * scale, y);
     return f->has_min ? fmaf(s->min, a->scaled_sum[at], y) : y;
